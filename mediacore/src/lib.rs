@@ -1,0 +1,10 @@
+//! Record live streams to faststart MP4 that cannot be lost; remux, clip, extract and index media.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod codec;
+pub mod error;
+pub mod source;
+pub mod time;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,2 @@
+//! The `mediastack` binary.
+fn main() {}

@@ -4,6 +4,8 @@
 pub mod clock;
 pub mod codec;
 pub mod error;
+pub mod mp4;
+pub mod record;
 pub mod source;
 pub mod time;
 

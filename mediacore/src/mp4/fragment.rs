@@ -86,11 +86,23 @@ impl Fragment {
         put_u32(&mut head, u32::try_from(payload_len + 8).unwrap_or(u32::MAX));
         head.extend_from_slice(b"mdat");
 
-        let inner = inner_crc(&head[..moof_len], &head[moof_len..], payload.iter().map(|piece| &piece[..]));
+        let inner = inner_crc(
+            &head[..moof_len],
+            &head[moof_len..],
+            payload.iter().map(|piece| &piece[..]),
+        );
         head[moof_len - 4..moof_len].copy_from_slice(&inner.to_be_bytes());
-        let crc = payload.iter().fold(crc32c::crc32c(&head), |crc, piece| crc32c::crc32c_append(crc, piece));
+        let crc = payload.iter().fold(crc32c::crc32c(&head), |crc, piece| {
+            crc32c::crc32c_append(crc, piece)
+        });
         let len = head.len() as u64 + payload_len;
-        Self { runs, head, payload, len, crc }
+        Self {
+            runs,
+            head,
+            payload,
+            len,
+            crc,
+        }
     }
 }
 
@@ -165,7 +177,12 @@ fn write_traf(out: &mut Vec<u8>, run: &Run, data_offsets: &mut Vec<usize>) {
     });
 }
 
-const EMPTY_ROW: SampleRow = SampleRow { size: 0, duration: 0, composition: 0, sync: true };
+const EMPTY_ROW: SampleRow = SampleRow {
+    size: 0,
+    duration: 0,
+    composition: 0,
+    sync: true,
+};
 
 const fn sample_flags(sync: bool) -> u32 {
     if sync { FLAGS_SYNC } else { FLAGS_NON_SYNC }

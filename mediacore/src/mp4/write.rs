@@ -13,7 +13,13 @@ pub fn boxed(out: &mut Vec<u8>, kind: &[u8; 4], fill: impl FnOnce(&mut Vec<u8>))
 }
 
 /// Appends a full box (ISO/IEC 14496-12, 4.2): `version` and 24 bits of `flags` before the payload.
-pub fn full_boxed(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, flags: u32, fill: impl FnOnce(&mut Vec<u8>)) {
+pub fn full_boxed(
+    out: &mut Vec<u8>,
+    kind: &[u8; 4],
+    version: u8,
+    flags: u32,
+    fill: impl FnOnce(&mut Vec<u8>),
+) {
     boxed(out, kind, |out| {
         put_u32(out, u32::from(version) << 24 | flags & 0x00ff_ffff);
         fill(out);

@@ -123,7 +123,11 @@ impl Record {
 
     fn encode_payload(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Begin { header_end, part, wall } => {
+            Self::Begin {
+                header_end,
+                part,
+                wall,
+            } => {
                 put_varint(out, *header_end);
                 put_varint(out, u64::from(*part));
                 put_signed(out, wall.0);
@@ -147,7 +151,11 @@ impl Record {
     fn decode(tag: u8, payload: &[u8]) -> Option<Self> {
         let mut input = Cursor::new(payload);
         let record = match tag {
-            1 => Self::Begin { header_end: input.varint()?, part: input.u32()?, wall: WallTime(input.signed()?) },
+            1 => Self::Begin {
+                header_end: input.varint()?,
+                part: input.u32()?,
+                wall: WallTime(input.signed()?),
+            },
             2 => decode_track(&mut input)?,
             3 => Self::Fragment(decode_fragment(&mut input)?),
             4 => Self::Gap(GapRecord {
@@ -156,7 +164,11 @@ impl Record {
                 track: Some(input.u32()?).filter(|id| *id != 0),
                 cause: String::from_utf8_lossy(input.bytes()?).into_owned(),
             }),
-            5 => Self::Insert { at: input.varint()?, len: input.varint()?, size_before: input.varint()? },
+            5 => Self::Insert {
+                at: input.varint()?,
+                len: input.varint()?,
+                size_before: input.varint()?,
+            },
             _ => return None,
         };
         input.is_empty().then_some(record)
@@ -202,7 +214,18 @@ fn decode_track(input: &mut Cursor<'_>) -> Option<Record> {
     };
     let start = input.varint()?;
     let entry = input.bytes()?.to_vec();
-    Some(Record::Track { track: MovieTrack { id, kind, timescale, entry, display, language, rotation }, start })
+    Some(Record::Track {
+        track: MovieTrack {
+            id,
+            kind,
+            timescale,
+            entry,
+            display,
+            language,
+            rotation,
+        },
+        start,
+    })
 }
 
 fn encode_fragment(out: &mut Vec<u8>, fragment: &FragmentRecord) {
@@ -216,7 +239,12 @@ fn encode_fragment(out: &mut Vec<u8>, fragment: &FragmentRecord) {
         put_varint(out, u64::from(run.track));
         put_varint(out, run.dts);
         put_varint(out, run.rows.len() as u64);
-        let mut last = SampleRow { size: 0, duration: 0, composition: 0, sync: false };
+        let mut last = SampleRow {
+            size: 0,
+            duration: 0,
+            composition: 0,
+            sync: false,
+        };
         for row in &run.rows {
             put_varint(out, u64::from(row.size) << 1 | u64::from(row.sync));
             put_signed(out, i64::from(row.duration) - i64::from(last.duration));
@@ -237,7 +265,12 @@ fn decode_fragment(input: &mut Cursor<'_>) -> Option<FragmentRecord> {
             return None;
         }
         let mut rows = Vec::new();
-        let mut last = SampleRow { size: 0, duration: 0, composition: 0, sync: false };
+        let mut last = SampleRow {
+            size: 0,
+            duration: 0,
+            composition: 0,
+            sync: false,
+        };
         for _ in 0..count {
             let size = input.varint()?;
             last = SampleRow {
@@ -250,8 +283,19 @@ fn decode_fragment(input: &mut Cursor<'_>) -> Option<FragmentRecord> {
         }
         runs.push(Run { track, dts, rows });
     }
-    let fragment = FragmentRecord { offset, len, head, crc, wall, runs };
-    let bytes = fragment.runs.iter().map(Run::size).fold(u64::from(head), u64::saturating_add);
+    let fragment = FragmentRecord {
+        offset,
+        len,
+        head,
+        crc,
+        wall,
+        runs,
+    };
+    let bytes = fragment
+        .runs
+        .iter()
+        .map(Run::size)
+        .fold(u64::from(head), u64::saturating_add);
     (bytes == len && offset.checked_add(len).is_some()).then_some(fragment)
 }
 
@@ -268,7 +312,11 @@ impl<R: Read> Reader<R> {
     pub fn new(mut input: R) -> io::Result<Option<Self>> {
         let mut magic = [0; MAGIC.len()];
         Ok(match input.read_exact(&mut magic) {
-            Ok(()) if magic == *MAGIC => Some(Self { input, position: MAGIC.len() as u64, torn: false }),
+            Ok(()) if magic == *MAGIC => Some(Self {
+                input,
+                position: MAGIC.len() as u64,
+                torn: false,
+            }),
             Ok(()) => None,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             Err(error) => return Err(error),
@@ -336,11 +384,25 @@ mod tests {
 
     fn sample() -> Vec<Record> {
         let rows = vec![
-            SampleRow { size: 70_000, duration: 3000, composition: 6000, sync: true },
-            SampleRow { size: 900, duration: 3000, composition: -3000, sync: false },
+            SampleRow {
+                size: 70_000,
+                duration: 3000,
+                composition: 6000,
+                sync: true,
+            },
+            SampleRow {
+                size: 900,
+                duration: 3000,
+                composition: -3000,
+                sync: false,
+            },
         ];
         vec![
-            Record::Begin { header_end: 65536, part: 1, wall: WallTime(1_790_000_000_000_000) },
+            Record::Begin {
+                header_end: 65536,
+                part: 1,
+                wall: WallTime(1_790_000_000_000_000),
+            },
             Record::Track {
                 track: MovieTrack {
                     id: 1,
@@ -359,7 +421,11 @@ mod tests {
                 head: 100,
                 crc: 0xdead_beef,
                 wall: WallTime(-5),
-                runs: vec![Run { track: 1, dts: 9000, rows }],
+                runs: vec![Run {
+                    track: 1,
+                    dts: 9000,
+                    rows,
+                }],
             }),
             Record::Gap(GapRecord {
                 at: Duration::from_millis(12_345),
@@ -367,7 +433,11 @@ mod tests {
                 cause: "connection reset".into(),
                 track: None,
             }),
-            Record::Insert { at: 65536, len: 4096, size_before: 1 << 33 },
+            Record::Insert {
+                at: 65536,
+                len: 4096,
+                size_before: 1 << 33,
+            },
         ]
     }
 
@@ -399,7 +469,9 @@ mod tests {
     fn every_cut_and_every_flipped_byte_keeps_the_records_before_it() {
         let records = sample();
         let bytes = journal(&records);
-        let ends: Vec<_> = (0..=records.len()).map(|n| journal(&records[..n]).len()).collect();
+        let ends: Vec<_> = (0..=records.len())
+            .map(|n| journal(&records[..n]).len())
+            .collect();
         for at in MAGIC.len()..bytes.len() {
             let whole = ends.iter().filter(|end| **end <= at).count() - 1;
             assert_eq!(read_all(&bytes[..at]).0, records[..whole], "cut at {at}");

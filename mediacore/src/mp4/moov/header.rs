@@ -27,9 +27,16 @@ impl MovieTrack {
     /// The writer's view of `track`; `entry` is its sample entry box.
     pub fn new(id: u32, track: &Track, entry: Vec<u8>) -> Self {
         let display = match track.media {
-            Media::Video { width, height, pixel_aspect: (num, den) } => {
+            Media::Video {
+                width,
+                height,
+                pixel_aspect: (num, den),
+            } => {
                 let wide = u64::from(width) * u64::from(num.max(1)) / u64::from(den.max(1));
-                (u32::try_from(wide).unwrap_or(u32::MAX).min(0xffff), height.min(0xffff))
+                (
+                    u32::try_from(wide).unwrap_or(u32::MAX).min(0xffff),
+                    height.min(0xffff),
+                )
             }
             Media::Audio { .. } => (0, 0),
         };
@@ -63,13 +70,24 @@ pub fn ftyp() -> Vec<u8> {
 pub fn init<'a>(tracks: impl Iterator<Item = (&'a MovieTrack, u64)> + Clone) -> Vec<u8> {
     let mut out = Vec::new();
     boxed(&mut out, b"moov", |out| {
-        let next = tracks.clone().map(|(track, _)| track.id).max().unwrap_or(0).saturating_add(1);
+        let next = tracks
+            .clone()
+            .map(|(track, _)| track.id)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1);
         mvhd(out, 0, next);
         for (track, start) in tracks.clone() {
             boxed(out, b"trak", |out| {
                 tkhd(out, track, 0);
                 if start > 0 {
-                    edts(out, &[Edit { length: 0, media_time: i64::try_from(start).unwrap_or(i64::MAX) }]);
+                    edts(
+                        out,
+                        &[Edit {
+                            length: 0,
+                            media_time: i64::try_from(start).unwrap_or(i64::MAX),
+                        }],
+                    );
                 }
                 mdia(out, track, 0, |out| {
                     full_boxed(out, b"stts", 0, 0, |out| put_u32(out, 0));
@@ -102,7 +120,9 @@ pub(super) struct Edit {
 }
 
 pub(super) fn edts(out: &mut Vec<u8>, edits: &[Edit]) {
-    let large = edits.iter().any(|edit| u32::try_from(edit.length).is_err() || i32::try_from(edit.media_time).is_err());
+    let large = edits
+        .iter()
+        .any(|edit| u32::try_from(edit.length).is_err() || i32::try_from(edit.media_time).is_err());
     boxed(out, b"edts", |out| {
         full_boxed(out, b"elst", u8::from(large), 0, |out| {
             put_u32(out, u32::try_from(edits.len()).unwrap_or(u32::MAX));
@@ -138,7 +158,12 @@ pub(super) fn mvhd(out: &mut Vec<u8>, duration: u64, next_track: u32) {
 pub(super) fn tkhd(out: &mut Vec<u8>, track: &MovieTrack, duration: u64) {
     let large = u32::try_from(duration).is_err();
     full_boxed(out, b"tkhd", u8::from(large), 0x3, |out| {
-        times(out, large, |out| put_u64(out, u64::from(track.id) << 32), duration);
+        times(
+            out,
+            large,
+            |out| put_u64(out, u64::from(track.id) << 32),
+            duration,
+        );
         out.extend_from_slice(&[0; 8]);
         put_u16(out, 0);
         put_u16(out, if track.kind == Kind::Video { 0 } else { 1 });

@@ -56,7 +56,9 @@ impl SampleTables {
             if row.sync {
                 self.sync.push(count(self.sizes.len()));
             }
-            let pts = i64::try_from(self.end_dts).unwrap_or(i64::MAX).saturating_add(i64::from(row.composition));
+            let pts = i64::try_from(self.end_dts)
+                .unwrap_or(i64::MAX)
+                .saturating_add(i64::from(row.composition));
             self.first_pts = self.first_pts.min(pts);
             self.end_pts = self.end_pts.max(pts.saturating_add(i64::from(row.duration)));
             self.end_dts = self.end_dts.saturating_add(u64::from(row.duration));
@@ -80,6 +82,13 @@ impl SampleTables {
         self.end_pts = self.end_pts.max(i64::try_from(self.end_dts).unwrap_or(i64::MAX));
     }
 
+    /// Raises every chunk offset.
+    pub fn move_up(&mut self, by: u64) {
+        for offset in &mut self.offsets {
+            *offset = offset.saturating_add(by);
+        }
+    }
+
     /// How many samples there are.
     pub fn len(&self) -> usize {
         self.sizes.len()
@@ -97,7 +106,8 @@ impl SampleTables {
 
     /// The composition times of the first and of the end of the last picture or sound, in ticks of the track.
     pub fn span(&self) -> Option<(Ticks, Ticks)> {
-        self.first_dts.map(|_| (Ticks(self.first_pts), Ticks(self.end_pts)))
+        self.first_dts
+            .map(|_| (Ticks(self.first_pts), Ticks(self.end_pts)))
     }
 
     /// Sum of all durations in ticks of the track.
@@ -137,7 +147,7 @@ impl SampleTables {
         full_boxed(out, if wide { b"co64" } else { b"stco" }, 0, 0, |out| {
             put_u32(out, count(self.offsets.len()));
             for offset in &self.offsets {
-                let moved = offset.saturating_add(shift);
+                let moved = offset.wrapping_add(shift);
                 if wide {
                     put_u64(out, moved);
                 } else {
@@ -161,18 +171,35 @@ pub struct TrackTables {
     pub tables: SampleTables,
 }
 
-/// The complete `moov` of a progressive file, with every chunk offset raised by `shift`.
+/// The complete `moov` of a progressive file, with every chunk offset moved by `shift` (two's complement).
 ///
 /// Its length does not depend on `shift` as long as `wide` (64-bit chunk offsets) stays the same, so a caller may lay
 /// it out with zero first. Tracks without samples are left out.
 pub fn complete(tracks: &[TrackTables], shift: u64, wide: bool) -> Vec<u8> {
     let spans: Vec<_> = tracks
         .iter()
-        .filter_map(|track| track.tables.span().map(|(from, to)| (track, Presentation::new(track, from, to))))
+        .filter_map(|track| {
+            track
+                .tables
+                .span()
+                .map(|(from, to)| (track, Presentation::new(track, from, to)))
+        })
         .collect();
-    let movie = spans.iter().map(|(_, span)| span.delay + span.length).max().unwrap_or(0);
-    let next = tracks.iter().map(|track| track.track.id).max().unwrap_or(0).saturating_add(1);
-    let size = spans.iter().map(|(track, _)| track.tables.sizes.len() * 5 + track.tables.offsets.len() * 8).sum::<usize>();
+    let movie = spans
+        .iter()
+        .map(|(_, span)| span.delay + span.length)
+        .max()
+        .unwrap_or(0);
+    let next = tracks
+        .iter()
+        .map(|track| track.track.id)
+        .max()
+        .unwrap_or(0)
+        .saturating_add(1);
+    let size = spans
+        .iter()
+        .map(|(track, _)| track.tables.sizes.len() * 5 + track.tables.offsets.len() * 8)
+        .sum::<usize>();
     let mut out = Vec::with_capacity(4096 + size);
     boxed(&mut out, b"moov", |out| {
         mvhd(out, movie, next);
@@ -181,9 +208,15 @@ pub fn complete(tracks: &[TrackTables], shift: u64, wide: bool) -> Vec<u8> {
                 tkhd(out, track, span.delay + span.length);
                 let mut edits = Vec::new();
                 if span.delay > 0 {
-                    edits.push(Edit { length: span.delay, media_time: -1 });
+                    edits.push(Edit {
+                        length: span.delay,
+                        media_time: -1,
+                    });
                 }
-                edits.push(Edit { length: span.length, media_time: span.media_time });
+                edits.push(Edit {
+                    length: span.length,
+                    media_time: span.media_time,
+                });
                 edts(out, &edits);
                 mdia(out, track, tables.duration(), |out| {
                     tables.write(out, track.kind == crate::codec::Kind::Video, shift, wide);
@@ -202,9 +235,19 @@ struct Presentation {
 }
 
 impl Presentation {
-    fn new(TrackTables { track, start, end, tables }: &TrackTables, from: Ticks, to: Ticks) -> Self {
+    fn new(
+        TrackTables {
+            track,
+            start,
+            end,
+            tables,
+        }: &TrackTables,
+        from: Ticks,
+        to: Ticks,
+    ) -> Self {
         let movie = |ticks: i64| {
-            let ticks = Ticks(ticks.max(0)).saturating_rescale(track.timescale.base(), Timescale::MILLIS.base());
+            let ticks =
+                Ticks(ticks.max(0)).saturating_rescale(track.timescale.base(), Timescale::MILLIS.base());
             u64::try_from(ticks.0).unwrap_or(0)
         };
         let first_dts = i64::try_from(tables.first_dts.unwrap_or(0)).unwrap_or(i64::MAX);
@@ -213,7 +256,9 @@ impl Presentation {
         let delay = movie(from.0.saturating_sub(*start));
         Self {
             delay,
-            length: movie(shown_to.saturating_sub(*start)).saturating_sub(delay).max(1),
+            length: movie(shown_to.saturating_sub(*start))
+                .saturating_sub(delay)
+                .max(1),
             media_time: shown_from.saturating_sub(first_dts).max(0),
         }
     }
@@ -226,7 +271,13 @@ fn repeat<T: PartialEq>(runs: &mut Vec<(u32, T)>, value: T) {
     }
 }
 
-fn write_runs<T: Copy>(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, runs: &[(u32, T)], put: fn(&mut Vec<u8>, T)) {
+fn write_runs<T: Copy>(
+    out: &mut Vec<u8>,
+    kind: &[u8; 4],
+    version: u8,
+    runs: &[(u32, T)],
+    put: fn(&mut Vec<u8>, T),
+) {
     full_boxed(out, kind, version, 0, |out| {
         put_u32(out, count(runs.len()));
         for (samples, value) in runs {

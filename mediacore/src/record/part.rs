@@ -1,0 +1,243 @@
+//! One part of a recording on the disk: the growing file and its journal.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+
+use crate::clock::WallTime;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mp4::Fragment;
+use crate::mp4::moov::{MovieTrack, init};
+
+use super::finish::{block_size, can_insert, sync_parent};
+use super::journal::{FragmentRecord, MAGIC, Record};
+use super::place::Room;
+
+/// The growing file and its journal, both created here and owned until they are finished.
+#[derive(Debug)]
+pub(super) struct PartFile {
+    path: PathBuf,
+    journal_path: PathBuf,
+    file: File,
+    journal: File,
+    room: Room,
+    /// Where the next fragment goes: everything before is durable or on its way.
+    end: u64,
+    journal_end: u64,
+}
+
+/// What a new part begins with.
+pub(super) struct PartSpec<'a> {
+    pub(super) path: &'a Path,
+    pub(super) number: u32,
+    pub(super) wall: WallTime,
+    /// Bytes of `moov` to reserve room for; `None` chooses by what the file system can do.
+    pub(super) reserve: Option<u64>,
+    pub(super) tracks: &'a [(MovieTrack, u64)],
+}
+
+/// Room for the `moov` of about two minutes: the rest is inserted.
+const RESERVE_WITH_INSERT: u64 = 60 << 10;
+/// Room for the `moov` of about half an hour, where nothing can be inserted and the media would have to be copied.
+const RESERVE_WITHOUT_INSERT: u64 = 1000 << 10;
+
+impl PartFile {
+    /// Creates both files, refusing ones that exist, and makes them durable.
+    pub(super) fn create(spec: &PartSpec<'_>) -> Result<Self> {
+        let path = spec.path.to_path_buf();
+        let journal_path = journal_path(spec.path);
+        let exclusive = |path: &Path| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(path)
+                .map_err(|e| match e.kind() {
+                    io::ErrorKind::AlreadyExists => Error::new(
+                        ErrorKind::InvalidInput,
+                        format!("{} exists already", path.display()),
+                    ),
+                    _ => Error::storage(format!("create {}", path.display()), e),
+                })
+        };
+        let journal = exclusive(&journal_path)?;
+        let created = Self::write_front(spec, &path, &journal_path, journal, exclusive);
+        if created.is_err() {
+            // Nothing was recorded yet: an empty file would only be in the way of the next try. One that was there before
+            // stays, since `create_new` refused it.
+            let _ = std::fs::remove_file(&journal_path);
+        }
+        created
+    }
+
+    fn write_front(
+        spec: &PartSpec<'_>,
+        path: &Path,
+        journal_path: &Path,
+        journal: File,
+        exclusive: impl Fn(&Path) -> Result<File>,
+    ) -> Result<Self> {
+        flock(&journal, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|e| Error::storage(format!("lock {}", journal_path.display()), e.into()))?;
+        let file = exclusive(path)?;
+        let reserve = spec.reserve.unwrap_or(if can_insert(&file) {
+            RESERVE_WITH_INSERT
+        } else {
+            RESERVE_WITHOUT_INSERT
+        });
+        let room = Room::new(reserve, block_size(&file));
+        let mut part = Self {
+            path: path.to_path_buf(),
+            journal_path: journal_path.to_path_buf(),
+            file,
+            journal,
+            room,
+            end: room.end,
+            journal_end: 0,
+        };
+        let written = part.write_header(spec);
+        if written.is_err() {
+            let _ = std::fs::remove_file(path);
+        }
+        written.map(|()| part)
+    }
+
+    fn write_header(&mut self, spec: &PartSpec<'_>) -> Result<()> {
+        // Real blocks where the file system can, so that a full disk can't keep a small recording from being finished.
+        let _ = fallocate(&self.file, FallocateFlags::empty(), 0, self.room.end);
+        let moov = init(spec.tracks.iter().map(|(track, start)| (track, *start)));
+        self.write_at(&self.room.header(), 0)?;
+        self.write_at(&moov, self.room.end)?;
+        self.end = self.room.end + moov.len() as u64;
+        self.journal
+            .write_all(MAGIC)
+            .map_err(|e| self.journal_failed(e))?;
+        self.journal_end = MAGIC.len() as u64;
+        let begin = Record::Begin {
+            header_end: self.room.end,
+            part: spec.number,
+            wall: spec.wall,
+        };
+        self.append(&begin)?;
+        for (track, start) in spec.tracks {
+            self.append(&Record::Track {
+                track: track.clone(),
+                start: *start,
+            })?;
+        }
+        self.sync_media()?;
+        self.sync_journal()?;
+        sync_parent(&self.path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn journal_path(&self) -> &Path {
+        &self.journal_path
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn journal_file(&self) -> &File {
+        &self.journal
+    }
+
+    pub(super) fn room(&self) -> Room {
+        self.room
+    }
+
+    /// Writes a fragment behind the last one without syncing; a part of it that was written stays behind the end.
+    pub(super) fn write_fragment(&self, fragment: &Fragment) -> Result<()> {
+        let mut output = &self.file;
+        let failed = |e| Error::storage(format!("write {} at byte {}", self.path.display(), self.end), e);
+        output.seek(SeekFrom::Start(self.end)).map_err(failed)?;
+        let mut slices = Vec::with_capacity(fragment.payload.len() + 1);
+        slices.push(IoSlice::new(&fragment.head));
+        slices.extend(fragment.payload.iter().map(|piece| IoSlice::new(piece)));
+        write_all_vectored(&mut output, &mut slices).map_err(failed)
+    }
+
+    pub(super) fn sync_media(&self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|e| Error::storage(format!("sync {}", self.path.display()), e))
+    }
+
+    /// Enters the fragment that was written last and synced.
+    pub(super) fn enter_fragment(&mut self, fragment: Fragment, wall: WallTime) -> Result<()> {
+        let record = FragmentRecord {
+            offset: self.end,
+            len: fragment.len,
+            head: u32::try_from(fragment.head.len()).unwrap_or(u32::MAX),
+            crc: fragment.crc,
+            wall,
+            runs: fragment.runs,
+        };
+        self.append(&Record::Fragment(record))?;
+        self.end += fragment.len;
+        Ok(())
+    }
+
+    /// Appends a record without syncing. A record that could not be written whole is overwritten by the next one.
+    pub(super) fn append(&mut self, record: &Record) -> Result<()> {
+        let bytes = record.encode(self.journal_end);
+        self.journal
+            .write_all_at(&bytes, self.journal_end)
+            .map_err(|e| self.journal_failed(e))?;
+        self.journal_end += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn sync_journal(&self) -> Result<()> {
+        self.journal.sync_data().map_err(|e| self.journal_failed(e))
+    }
+
+    /// Bytes of the file so far.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|e| Error::storage(format!("write {} at byte {offset}", self.path.display()), e))
+    }
+
+    fn journal_failed(&self, error: io::Error) -> Error {
+        Error::storage(
+            format!("write the journal {}", self.journal_path.display()),
+            error,
+        )
+    }
+}
+
+/// `x.mp4` has its journal in `x.mp4.journal`.
+pub fn journal_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".journal");
+    path.with_file_name(name)
+}
+
+/// At most this many pieces go into one `writev` (`IOV_MAX`).
+const MAX_SLICES: usize = 1024;
+
+fn write_all_vectored(output: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        let some = slices.len().min(MAX_SLICES);
+        match output.write_vectored(&slices[..some]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

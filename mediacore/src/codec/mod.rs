@@ -1,10 +1,30 @@
 //! Which codec a track has, its parameter sets, and its RFC 6381 string.
 
+pub mod aac;
+pub mod annex_b;
+mod bits;
+mod colour;
+mod describe;
+pub mod h264;
+mod normalize;
+
 use std::fmt;
 
 use bytes::Bytes;
 
+use crate::error::{Error, ErrorKind};
 use crate::time::Timescale;
+
+use bits::BitReader;
+pub(crate) use bits::BitWriter;
+pub use colour::Colour;
+pub use normalize::{Change, Normalizer, Unit, Units};
+
+/// The longest parameter set that we read, in bytes: what the 16-bit lengths of `avcC` and `hvcC` can say.
+pub const MAX_SET: usize = 65_535;
+
+/// The longest side of a picture that we take, in pixels.
+pub const MAX_PICTURE: u32 = 16_384;
 
 /// Video or audio: the two kinds of track that we record.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -213,7 +233,8 @@ impl Track {
         self.codec.kind()
     }
 
-    /// Ticks per second of the MP4 track: 90 000 for video; for audio the sample rate (Opus: 48 000; HE-AAC: the core's).
+    /// Ticks per second of the MP4 track: 90 000 for video; for audio the sample rate at the decoder's
+    /// output (Opus: always 48 000).
     pub fn timescale(&self) -> Timescale {
         match self.media {
             Media::Video { .. } => Timescale::MPEG,
@@ -223,4 +244,57 @@ impl Track {
             Media::Audio { .. } => Timescale::new(48_000).unwrap_or(Timescale::MPEG),
         }
     }
+}
+
+fn malformed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Malformed, message)
+}
+
+fn limit(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::LimitExceeded, message)
+}
+
+fn unsupported(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// The fraction with small terms; `None` when a term is zero or too large still.
+fn reduced(num: u64, den: u64) -> Option<(u32, u32)> {
+    if num == 0 || den == 0 {
+        return None;
+    }
+    let (mut a, mut b) = (num, den);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    Some((u32::try_from(num / a).ok()?, u32::try_from(den / a).ok()?))
+}
+
+/// The pixel's shape of a VUI after `aspect_ratio_info_present_flag` (ITU-T H.264 table E-1, the same in H.265): outer
+/// `None` when the bits end, inner `None` when it is not told.
+fn sample_aspect(reader: &mut BitReader<'_>) -> Option<Option<(u32, u32)>> {
+    const SHAPES: [(u32, u32); 16] = [
+        (1, 1),
+        (12, 11),
+        (10, 11),
+        (16, 11),
+        (40, 33),
+        (24, 11),
+        (20, 11),
+        (32, 11),
+        (80, 33),
+        (18, 11),
+        (15, 11),
+        (64, 33),
+        (160, 99),
+        (4, 3),
+        (3, 2),
+        (2, 1),
+    ];
+    Some(match reader.bits(8)? {
+        255 => reduced(u64::from(reader.bits(16)?), u64::from(reader.bits(16)?)),
+        index => usize::try_from(index)
+            .ok()
+            .and_then(|index| SHAPES.get(index.checked_sub(1)?).copied()),
+    })
 }

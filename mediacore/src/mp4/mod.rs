@@ -5,3 +5,6 @@ pub mod moov;
 pub mod write;
 
 pub use fragment::{Fragment, Run, SampleRow};
+//! ISO base media file format (ISO/IEC 14496-12).
+
+pub mod sample_entry;

@@ -1,0 +1,308 @@
+mod family;
+
+use bytes::Bytes;
+
+use super::{Change, Description, Stream, Unit, Units};
+use crate::codec::annex_b::{SampleWriter, nal_units, prefixed, starts_with_start_code};
+use crate::codec::{MAX_SET, h264, limit, malformed};
+use crate::error::Result;
+
+use family::Shape;
+pub(super) use family::{Family, ParameterSets};
+
+/// Parameter sets that one packet may bring: more than any standard allows to exist.
+const MAX_SETS_IN_PACKET: usize = 32 + 256;
+
+/// H.264 or HEVC: a stream of NAL units in either framing.
+///
+/// The caller's file has the sample entry of the first description (or of the one after the last
+/// [`Change::Picture`]). While the parameter sets are those of that entry, HEVC sets are taken out of the samples (`hvc1`
+/// wants them in the entry only) and H.264 sets stay where they are. Once they are different, every set stays in band,
+/// and sets that came aside are put in front of the pictures that decoding can start at.
+#[derive(Debug)]
+pub(super) struct NalStream {
+    family: Family,
+    framing: Framing,
+    sets: ParameterSets,
+    known: Option<(Description, Shape)>,
+    /// The sets are no longer those of the caller's sample entry.
+    diverged: bool,
+    /// The last change of the sets came aside, not in band.
+    out_of_band: bool,
+    pending: Option<Change>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Framing {
+    /// Start codes.
+    AnnexB,
+    /// Lengths of so many bytes.
+    Prefixed(usize),
+}
+
+/// What the NAL units of one packet are.
+#[derive(Debug, Default)]
+struct Scan<'a> {
+    sets: Vec<&'a [u8]>,
+    picture: bool,
+    random_access: bool,
+    recovery: bool,
+    units: usize,
+}
+
+impl NalStream {
+    pub(super) fn new(family: Family, extradata: &Bytes) -> Result<Self> {
+        let mut stream = Self {
+            family,
+            framing: Framing::AnnexB,
+            sets: ParameterSets::default(),
+            known: None,
+            diverged: false,
+            out_of_band: false,
+            pending: None,
+        };
+        stream.configure(extradata)?;
+        Ok(stream)
+    }
+
+    /// Takes a decoder configuration in either form. Annex B without a usable set is no error: sets come in band too.
+    fn configure(&mut self, extradata: &Bytes) -> Result<()> {
+        if extradata.is_empty() {
+            return Ok(());
+        }
+        if starts_with_start_code(extradata) {
+            let sets: Vec<_> = nal_units(extradata)
+                .filter(|nal| self.family.set_slot(nal).is_some())
+                .collect();
+            return match self.merge(&sets) {
+                Ok(changed) => {
+                    self.out_of_band |= changed;
+                    Ok(())
+                }
+                Err(_) if self.known.is_none() => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        let record = self.family.read_record(extradata)?;
+        let framing = Framing::Prefixed(record.length_size);
+        let reframed = self.known.is_some() && self.framing != framing;
+        self.framing = framing;
+        if reframed {
+            // The sample entry tells the length's size, so it can't go on.
+            self.known = None;
+            self.note(Change::Picture);
+        }
+        let sets: Vec<_> = record.sets.iter().map(|set| &set[..]).collect();
+        let fresh = self.known.is_none();
+        self.out_of_band |= self.merge(&sets)?;
+        if fresh && let Some((description, _)) = &mut self.known {
+            description.setup = record.setup;
+        }
+        Ok(())
+    }
+
+    /// Takes the parameter sets `found` into the known ones; whether any was new.
+    fn merge(&mut self, found: &[&[u8]]) -> Result<bool> {
+        if found.len() > MAX_SETS_IN_PACKET {
+            return Err(limit(format!(
+                "{} {} parameter sets in one packet, at most {MAX_SETS_IN_PACKET} are taken",
+                found.len(),
+                self.family
+            )));
+        }
+        let mut next = None;
+        for set in found {
+            if set.len() > MAX_SET {
+                return Err(limit(format!(
+                    "{} parameter set of {} bytes, at most {MAX_SET} are taken",
+                    self.family,
+                    set.len()
+                )));
+            }
+            if !self.sets.contains(self.family, set) {
+                next.get_or_insert_with(|| self.sets.clone())
+                    .put(self.family, set)?;
+            }
+        }
+        let Some(next) = next else {
+            return Ok(false);
+        };
+        let mut only = ParameterSets::default();
+        for set in found {
+            only.put(self.family, set)?;
+        }
+        let length_size = match self.framing {
+            Framing::AnnexB => 4,
+            Framing::Prefixed(size) => size,
+        };
+        // The first SPS of the packet is the one in use from here on.
+        let active = only.sps().first().or(next.sps().first()).cloned();
+        let shape = active.map(|sps| self.family.shape(&sps)).transpose()?;
+        let before = self.known.as_ref().map(|(_, shape)| *shape);
+        if before.is_some() && before != shape {
+            let sets = if only.is_complete(self.family) {
+                only
+            } else {
+                next.with_sps_of(only)
+            };
+            self.known = self.family.describe(&sets, length_size)?;
+            self.sets = sets;
+            self.diverged = false;
+            self.note(Change::Picture);
+        } else {
+            let known = self.family.describe(&next, length_size)?;
+            self.sets = next;
+            self.known = known;
+            if before.is_some() {
+                self.diverged = true;
+                self.out_of_band = false;
+                self.note(Change::Parameters);
+            }
+        }
+        Ok(true)
+    }
+
+    fn note(&mut self, change: Change) {
+        if self.pending != Some(Change::Picture) {
+            self.pending = Some(change);
+        }
+    }
+
+    /// Writes the sample anew, without the sets of the sample entry or with those that came aside.
+    fn rewrite<'a>(&self, units: impl Iterator<Item = &'a [u8]>, size: usize, edit: Edit) -> Option<Bytes> {
+        let length_size = match self.framing {
+            Framing::AnnexB => 4,
+            Framing::Prefixed(size) => size,
+        };
+        let mut writer = SampleWriter::new(size, length_size);
+        let mut insert = edit == Edit::Insert;
+        for unit in units {
+            if edit == Edit::Remove && self.family.set_slot(unit).is_some() {
+                continue;
+            }
+            if insert && !self.family.is_delimiter(unit) {
+                insert = false;
+                for set in self.sets.iter() {
+                    writer.push(set).then_some(())?;
+                }
+            }
+            writer.push(unit).then_some(())?;
+        }
+        Some(writer.finish())
+    }
+
+    fn edit(&self, scan: &Scan<'_>) -> Edit {
+        let starts = scan.random_access || scan.recovery;
+        let has_sps = scan
+            .sets
+            .iter()
+            .any(|set| self.family.set_slot(set) == Some(ParameterSets::SPS));
+        if self.diverged && self.out_of_band && starts && !has_sps {
+            Edit::Insert
+        } else if self.family.sets_only_in_entry() && !self.diverged && !scan.sets.is_empty() {
+            Edit::Remove
+        } else {
+            Edit::Keep
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Edit {
+    Keep,
+    Insert,
+    Remove,
+}
+
+impl<'a> Scan<'a> {
+    fn see(&mut self, family: Family, nal: &'a [u8]) {
+        self.units += 1;
+        if family.set_slot(nal).is_some() {
+            self.sets.push(nal);
+        }
+        self.picture |= family.is_picture(nal);
+        self.random_access |= family.is_random_access(nal);
+        self.recovery |=
+            family == Family::H264 && h264::nal_type(nal) == h264::NAL_SEI && h264::is_recovery_point(nal);
+    }
+
+    fn sync(&self) -> Option<bool> {
+        if self.random_access {
+            Some(true)
+        } else if self.recovery || !self.picture {
+            None
+        } else {
+            Some(false)
+        }
+    }
+}
+
+impl Stream for NalStream {
+    fn description(&self) -> Option<&Description> {
+        self.known.as_ref().map(|(description, _)| description)
+    }
+
+    fn push(&mut self, data: Bytes, extradata: Option<Bytes>) -> Result<Units> {
+        if let Some(extradata) = extradata {
+            self.configure(&extradata)?;
+        }
+        let mut scan = Scan::default();
+        // Some encoders announce avcC and send start codes all the same.
+        let lengths = match self.framing {
+            Framing::AnnexB => None,
+            Framing::Prefixed(size) => {
+                let intact = prefixed(&data, size).all(|unit| unit.is_some());
+                (intact || !starts_with_start_code(&data)).then_some(size)
+            }
+        };
+        let written = if let Some(size) = lengths {
+            for unit in prefixed(&data, size) {
+                let unit = unit.ok_or_else(|| {
+                    malformed(format!(
+                        "NAL unit {} of a {} packet leads beyond its end",
+                        scan.units, self.family
+                    ))
+                })?;
+                scan.see(self.family, unit);
+            }
+            Some(data.clone())
+        } else {
+            let units = nal_units(&data).inspect(|nal| scan.see(self.family, nal));
+            self.rewrite(units, data.len(), Edit::Keep)
+        };
+        if scan.units == 0 {
+            return Err(malformed(format!(
+                "{} packet of {} bytes without a NAL unit",
+                self.family,
+                data.len()
+            )));
+        }
+        if self.merge(&scan.sets)? {
+            self.out_of_band = false;
+        }
+        if self.known.is_none() {
+            return Ok(Units::default());
+        }
+        let written = match (self.edit(&scan), lengths) {
+            (Edit::Keep, _) => written,
+            (edit, Some(size)) => self.rewrite(prefixed(&data, size).flatten(), data.len(), edit),
+            (edit, None) => self.rewrite(nal_units(&data), data.len(), edit),
+        };
+        let sample = written.ok_or_else(|| {
+            limit(format!(
+                "{} packet of {} bytes has a NAL unit too long for its length field",
+                self.family,
+                data.len()
+            ))
+        })?;
+        if sample.is_empty() {
+            return Ok(Units::default());
+        }
+        Ok(Units::one(Unit {
+            data: sample,
+            sync: scan.sync(),
+            duration: None,
+            changed: self.pending.take(),
+        }))
+    }
+}

@@ -6,5 +6,6 @@ pub mod codec;
 pub mod error;
 pub mod source;
 pub mod time;
+pub mod timeline;
 
 pub use error::{Error, ErrorKind, Result};

@@ -8,5 +8,6 @@ pub mod mp4;
 pub mod record;
 pub mod source;
 pub mod time;
+pub mod timeline;
 
 pub use error::{Error, ErrorKind, Result};

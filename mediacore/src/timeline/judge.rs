@@ -1,0 +1,500 @@
+//! Decides for each packet of a running clock: it fits, it is dropped, or the clock was reset.
+
+use super::epoch::{Anchor, Ns, Offset, SECOND, to_duration};
+use super::lane::{Incoming, Pending};
+use super::seam::Kind as SeamKind;
+use super::{Cause, Event, Kind, Outage, Placed, Reason, Sample, Sink, Ticks, Timeline};
+
+/// Where a packet belongs by its track's clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fit {
+    Here,
+    Drop(Reason),
+    Doubt,
+}
+
+/// What is compared at a suspect.
+const REPLAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+
+impl Timeline {
+    /// The furthest end over all tracks; none before the first packet is placed.
+    pub(super) fn front(&self) -> Option<Ns> {
+        self.lanes
+            .iter()
+            .filter_map(|lane| lane.end().map(|end| lane.output(end)))
+            .max()
+    }
+
+    /// Judges one packet, outside of a session's opening.
+    pub(super) fn judge(&mut self, index: usize, packet: Incoming, sink: &mut Sink<'_>) {
+        if self.lanes[index].anchor.is_none() {
+            self.join(index, &packet);
+        }
+        if !self.lanes[index].wait.is_empty() {
+            return self.second(index, packet, sink);
+        }
+        match self.fit(index, &packet) {
+            Fit::Here => self.accept(index, &packet, None, sink),
+            Fit::Drop(reason) => self.reject(index, &packet, reason, sink),
+            Fit::Doubt => self.suspect(index, packet, sink),
+        }
+    }
+
+    /// Drops a packet.
+    pub(super) fn reject(&mut self, index: usize, packet: &Incoming, reason: Reason, sink: &mut Sink<'_>) {
+        let lane = &mut self.lanes[index];
+        lane.repeating = reason == Reason::Duplicate;
+        let mapped = lane.output(lane.map(packet.dts));
+        sink.out.push(Placed::Dropped {
+            track: lane.id,
+            token: packet.token,
+            reason,
+        });
+        self.counters.dropped += 1;
+        self.reports.drop(reason);
+        self.doubt_replay(packet, mapped, sink);
+    }
+
+    /// Gives a lone suspect the place where a packet was expected, before output tick `until` if that is known.
+    pub(super) fn retime(
+        &mut self,
+        index: usize,
+        packet: &Incoming,
+        until: Option<i64>,
+        sink: &mut Sink<'_>,
+    ) {
+        let lane = &self.lanes[index];
+        let natural = lane.natural(packet.length);
+        let at = match lane.last() {
+            Some(last) => {
+                let own = lane.end().unwrap_or(last).saturating_sub(last);
+                let room = until.map_or(own, |until| until.saturating_sub(last) / 2);
+                // With room for both, it goes where its predecessor ends.
+                let fits = until.is_none_or(|until| until.saturating_sub(last) > own);
+                last.saturating_add(if fits { own } else { room.min(own) }.max(1))
+            }
+            None => until.map_or(0, |until| until.saturating_sub(natural)).max(0),
+        };
+        self.counters.outliers += 1;
+        self.accept(index, packet, Some(at), sink);
+    }
+
+    /// Places a packet by its clock, or at `forced`; gives back its predecessor.
+    pub(super) fn accept(
+        &mut self,
+        index: usize,
+        packet: &Incoming,
+        forced: Option<i64>,
+        sink: &mut Sink<'_>,
+    ) {
+        if forced.is_none() {
+            self.undo(index, packet);
+        }
+        let front = self.front();
+        let lane = &mut self.lanes[index];
+        let mapped = lane.map(packet.dts);
+        let pace_before = lane.pace;
+        let seen_before = lane.seen;
+        let natural = lane.natural(packet.length);
+        let mut dts = forced.unwrap_or(mapped);
+        if let (None, Some(frame)) = (forced, packet.frame) {
+            let scale = lane.spec.timescale.get();
+            let paced = lane.pace.place(mapped, frame, lane.tick(), scale);
+            dts = paced.at;
+            self.counters.resyncs += u64::from(paced.resync);
+        }
+        let floor = lane
+            .last()
+            .map_or(lane.floor, |last| lane.floor.max(last.saturating_add(1)));
+        if dts < floor {
+            dts = floor;
+            self.counters.nudged += 1;
+        }
+        match packet.frame {
+            Some(frame) => lane.pace.placed(dts, frame),
+            None => lane.pace.restart(),
+        }
+        let (pts, raised) = composition(lane, packet, mapped, dts, forced.is_some());
+        self.counters.raised += u64::from(raised);
+        let end = lane.end();
+        let hole = end.map_or(0, |end| dts.saturating_sub(end));
+        let jumped = hole > natural / 2;
+        let (at, length) = (lane.output(end.unwrap_or(0)), lane.output(hole.max(0)));
+        let pending = Pending {
+            token: packet.token,
+            dts,
+            pts,
+            natural,
+            frame: packet.frame,
+            sync: packet.sync,
+            hole: None,
+            jumped,
+            seen_before,
+            pace_before,
+        };
+        if let Some(last) = lane.last() {
+            lane.spacing = dts.saturating_sub(last);
+        }
+        lane.start.get_or_insert(dts);
+        if forced.is_none() {
+            lane.remember(packet.dts);
+            self.clock = Some(lane.source(packet.dts));
+            lane.replaying = false;
+            lane.joining = false;
+        }
+        lane.repeating = false;
+        self.release(index, Some(dts), sink);
+        let lane = &mut self.lanes[index];
+        lane.pending = Some(pending);
+        if length >= self.limits.list {
+            let hole = self.hole(at, length, front, packet);
+            if let Some(pending) = &mut self.lanes[index].pending {
+                pending.hole = hole;
+            }
+        }
+    }
+
+    /// Gives back the packet whose duration is settled by the `next` one's DTS, or by its own length.
+    pub(super) fn release(&mut self, index: usize, next: Option<i64>, sink: &mut Sink<'_>) {
+        let lane = &mut self.lanes[index];
+        let Some(pending) = lane.pending.take() else {
+            return;
+        };
+        let end = next.unwrap_or_else(|| pending.dts.saturating_add(pending.natural));
+        lane.previous = Some(pending.dts);
+        lane.floor = end;
+        let track = lane.id;
+        sink.out.push(Placed::Sample(Sample {
+            track,
+            token: pending.token,
+            dts: Ticks(pending.dts),
+            pts: Ticks(pending.pts),
+            duration: Ticks(end.saturating_sub(pending.dts).max(1)),
+            sync: pending.sync,
+        }));
+        if let Some((at, length, cause, all)) = pending.hole {
+            self.counters.gaps += 1;
+            sink.events.push(Event::Gap {
+                at: to_duration(at),
+                length: to_duration(length),
+                cause,
+                track: (!all).then_some(track),
+            });
+        }
+    }
+
+    /// The first packet of a track after a seam that is closed.
+    fn join(&mut self, index: usize, packet: &Incoming) {
+        let front = self.front().unwrap_or(0);
+        let replaying = self.replay.is_some();
+        let lane = &self.lanes[index];
+        let source = lane.source(packet.dts);
+        let last = lane.last().map(|last| lane.output(last));
+        let reach = if replaying {
+            self.limits.replay.saturating_add(SECOND)
+        } else {
+            self.limits.back.saturating_mul(2)
+        };
+        let earliest = match last {
+            Some(last) => last.saturating_sub(reach),
+            None => front
+                .saturating_sub(self.limits.replay)
+                .max(self.limits.back.saturating_mul(-2)),
+        };
+        let latest = front.saturating_add(self.limits.hole);
+        let shared = self.epochs.newest().filter(|offset| {
+            let mapped = offset.map(source);
+            mapped >= earliest && mapped <= latest
+        });
+        let offset = shared.unwrap_or_else(|| Offset::between(source, self.target(index, front)));
+        self.anchor(index, offset, packet.dts);
+        self.lanes[index].joining = true;
+        self.lanes[index].replaying = replaying && shared.is_some();
+    }
+
+    /// Puts a track on an epoch from source time `dts` on.
+    pub(super) fn anchor(&mut self, index: usize, offset: Offset, dts: i64) {
+        let lane = &mut self.lanes[index];
+        let anchor = Anchor::new(offset, dts, lane.base(), lane.spec.timescale.base());
+        lane.anchor = Some(anchor);
+    }
+
+    fn fit(&self, index: usize, packet: &Incoming) -> Fit {
+        let lane = &self.lanes[index];
+        let mapped = lane.map(packet.dts);
+        let natural = lane.natural(packet.length);
+        let front = self.front().unwrap_or(0);
+        if lane.output(mapped) > front.saturating_add(self.limits.hole) {
+            return Fit::Doubt;
+        }
+        let audio = lane.spec.kind == Kind::Audio;
+        let Some(last) = lane.last() else {
+            return if audio && mapped.saturating_add(natural / 2) < 0 {
+                Fit::Drop(Reason::BeforeStart)
+            } else {
+                Fit::Here
+            };
+        };
+        let reach = self.limits.replay.saturating_add(SECOND);
+        if lane.replaying && mapped < last.saturating_add(natural / 2) {
+            return if mapped >= last.saturating_sub(lane.ticks(reach)) {
+                Fit::Drop(Reason::Duplicate)
+            } else {
+                Fit::Doubt
+            };
+        }
+        if mapped >= last.saturating_sub(lane.tolerance(self.limits.back)) {
+            return if lane.repeating && mapped <= last && lane.repeats(packet.dts) {
+                Fit::Drop(Reason::Duplicate)
+            } else {
+                Fit::Here
+            };
+        }
+        if self.undoable(index, mapped) {
+            return Fit::Here;
+        }
+        if lane.joining && mapped >= last.saturating_sub(lane.ticks(self.limits.back.saturating_mul(2))) {
+            return if audio {
+                Fit::Drop(Reason::Overlap)
+            } else {
+                Fit::Here
+            };
+        }
+        Fit::Doubt
+    }
+
+    /// The packet that waits for its duration lies far ahead and the new one, at `mapped`, before it.
+    fn undoable(&self, index: usize, mapped: i64) -> bool {
+        let lane = &self.lanes[index];
+        match (&lane.pending, lane.previous) {
+            (Some(pending), Some(previous)) => {
+                pending.jumped
+                    && mapped > previous
+                    && mapped <= pending.dts.saturating_sub((pending.natural / 2).max(1))
+            }
+            _ => false,
+        }
+    }
+
+    /// Moves an outlier that was believed back between its neighbours.
+    fn undo(&mut self, index: usize, packet: &Incoming) {
+        let mapped = self.lanes[index].map(packet.dts);
+        if !self.undoable(index, mapped) {
+            return;
+        }
+        let lane = &mut self.lanes[index];
+        let floor = lane.floor;
+        let (Some(pending), Some(previous)) = (&mut lane.pending, lane.previous) else {
+            return;
+        };
+        let room = mapped.saturating_sub(previous);
+        let own = pending.natural.min(room / 2).max(1);
+        let at = previous.saturating_add(own);
+        let shown = pending.pts.saturating_sub(pending.dts);
+        pending.dts = at;
+        pending.pts = at.saturating_add(shown);
+        pending.jumped = false;
+        pending.hole = None;
+        lane.seen = pending.seen_before;
+        lane.pace = pending.pace_before;
+        if let Some(frame) = pending.frame {
+            lane.pace.placed(at, frame);
+        }
+        lane.floor = floor.min(at);
+        self.counters.outliers += 1;
+    }
+
+    /// The listed hole in front of a packet, unless it is a part of one that is already listed.
+    fn hole(
+        &mut self,
+        at: Ns,
+        length: Ns,
+        front: Option<Ns>,
+        packet: &Incoming,
+    ) -> Option<(Ns, Ns, Cause, bool)> {
+        let end = at.saturating_add(length);
+        let covered = end
+            .min(self.last_gap.1)
+            .saturating_sub(at.max(self.last_gap.0))
+            .max(0);
+        if length.saturating_sub(covered) < self.limits.list {
+            return None;
+        }
+        let front = front.unwrap_or(at);
+        let all = end.saturating_sub(front) >= self.limits.list;
+        let (at, length) = if all {
+            self.last_gap = (front, end);
+            (front, end.saturating_sub(front))
+        } else {
+            (at, length)
+        };
+        let silent = self.policy.live
+            && all
+            && self.arrivals == packet.arrival
+            && alike(length, super::epoch::from_duration(self.silence));
+        let cause = if silent { Cause::Silence } else { Cause::Missing };
+        Some((at, length, cause, all))
+    }
+
+    /// A packet that does not fit: another known clock, a true silence, or a suspect.
+    fn suspect(&mut self, index: usize, packet: Incoming, sink: &mut Sink<'_>) {
+        if self.follow(index, &packet) {
+            return self.accept(index, &packet, None, sink);
+        }
+        let lane = &self.lanes[index];
+        let front = self.front().unwrap_or(0);
+        let jump = lane.output(lane.map(packet.dts)).saturating_sub(front);
+        let silence = super::epoch::from_duration(self.silence);
+        let silent = self.policy.live
+            && jump > self.limits.hole
+            && self.arrivals == packet.arrival
+            && alike(jump, silence);
+        if silent && self.policy.outage == Outage::Keep {
+            return self.accept(index, &packet, None, sink);
+        }
+        let lane = &mut self.lanes[index];
+        lane.wait.push_back(packet);
+        lane.confirmed = silent;
+        if silent {
+            self.seam.kind = SeamKind::Silence(jump);
+            self.seam.since = Some(packet.now);
+            self.splice_when_ready(index, packet.now, sink);
+        }
+    }
+
+    /// A packet after a suspect of the same track.
+    fn second(&mut self, index: usize, packet: Incoming, sink: &mut Sink<'_>) {
+        let lane = &self.lanes[index];
+        let (Some(first), Some(last)) = (lane.wait.front().copied(), lane.wait.back().copied()) else {
+            return;
+        };
+        let agrees = self.agrees(index, last.dts, packet.dts);
+        if lane.confirmed {
+            if agrees {
+                self.lanes[index].wait.push_back(packet);
+                self.splice_when_ready(index, packet.now, sink);
+            } else {
+                self.splice(index, sink);
+                self.judge(index, packet, sink);
+            }
+            return;
+        }
+        let fit = self.fit(index, &packet);
+        let lane = &mut self.lanes[index];
+        let mapped = lane.map(packet.dts);
+        let repeat = lane.repeats(first.dts)
+            && lane
+                .last()
+                .is_some_and(|last| last.saturating_sub(lane.map(first.dts)) <= lane.ticks(self.limits.back));
+        match fit {
+            Fit::Here => {
+                lane.wait.clear();
+                let natural = lane.natural(first.length);
+                let slot = mapped.saturating_sub(lane.end().unwrap_or(mapped));
+                if repeat && slot < natural.saturating_mul(3) / 5 {
+                    self.reject(index, &first, Reason::Duplicate, sink);
+                } else {
+                    self.retime(index, &first, Some(mapped), sink);
+                }
+                self.judge(index, packet, sink);
+            }
+            Fit::Drop(reason) => self.reject(index, &packet, reason, sink),
+            Fit::Doubt if agrees && repeat && lane.repeats(packet.dts) => {
+                lane.wait.clear();
+                lane.wait.push_back(packet);
+                self.reject(index, &first, Reason::Duplicate, sink);
+            }
+            Fit::Doubt if agrees => {
+                lane.wait.push_back(packet);
+                lane.confirmed = true;
+                if self.seam.since.is_none() {
+                    self.seam.since = Some(packet.now);
+                    self.seam.kind = SeamKind::Reset;
+                }
+                self.splice_when_ready(index, packet.now, sink);
+            }
+            Fit::Doubt => {
+                lane.wait.clear();
+                self.retime(index, &first, None, sink);
+                self.suspect(index, packet, sink);
+            }
+        }
+    }
+
+    /// Whether `later` follows `earlier` on one clock of this track.
+    pub(super) fn agrees(&self, index: usize, earlier: i64, later: i64) -> bool {
+        let lane = &self.lanes[index];
+        let step = lane.source(later.saturating_sub(earlier));
+        let jitter = lane.output(lane.tolerance(self.limits.back));
+        step >= -jitter && step <= self.limits.hole
+    }
+
+    /// Moves a track to a remembered epoch in which the packet is near the track's end or near the frontier.
+    fn follow(&mut self, index: usize, packet: &Incoming) -> bool {
+        let lane = &self.lanes[index];
+        let (Some(anchor), Some(last), Some(end)) = (lane.anchor, lane.last(), lane.end()) else {
+            return false;
+        };
+        let front = self.front().unwrap_or(0);
+        let source = lane.source(packet.dts);
+        let earliest = lane.output(last.saturating_sub(lane.tolerance(self.limits.back)));
+        let (end, back) = (lane.output(end), self.limits.back);
+        let near = |mapped: Ns| {
+            mapped >= earliest
+                && (mapped.saturating_sub(end) <= back
+                    || mapped.saturating_sub(front).saturating_abs() <= back)
+        };
+        let found = self
+            .epochs
+            .recent()
+            .find(|offset| *offset != anchor.offset && near(offset.map(source)));
+        if let Some(offset) = found {
+            self.anchor(index, offset, packet.dts);
+        }
+        found.is_some()
+    }
+
+    /// A replay that does not catch up is no replay.
+    fn doubt_replay(&mut self, packet: &Incoming, mapped: Ns, sink: &mut Sink<'_>) {
+        let Some(replay) = &self.replay else {
+            return;
+        };
+        let passed = packet.now.saturating_duration_since(replay.since);
+        if passed < REPLAY_PATIENCE {
+            return;
+        }
+        let live = replay.live.saturating_add(super::epoch::from_duration(passed));
+        let lag = live.saturating_sub(mapped);
+        if lag > replay.lag.saturating_sub(3 * SECOND / 2) {
+            self.settle(sink);
+            self.begin_seam(SeamKind::NewClock);
+        } else {
+            self.replay = None;
+        }
+    }
+}
+
+/// Two lengths that differ by at most a fifth.
+fn alike(one: Ns, other: Ns) -> bool {
+    one.saturating_sub(other).saturating_abs() <= other / 5
+}
+
+/// A packet's composition time, and whether it had to be raised.
+fn composition(
+    lane: &super::lane::Lane,
+    packet: &Incoming,
+    mapped: i64,
+    dts: i64,
+    forced: bool,
+) -> (i64, bool) {
+    if packet.pts == packet.dts {
+        return (dts, false);
+    }
+    let shown = lane.map(packet.pts);
+    let delay = shown.saturating_sub(mapped);
+    if delay < 0 || lane.output(delay) > 10 * SECOND {
+        return (dts, true);
+    }
+    let pts = if forced { dts.saturating_add(delay) } else { shown };
+    (pts.max(dts), pts < dts)
+}

@@ -1,0 +1,1 @@
+//! Streams as hostile as the field has them.

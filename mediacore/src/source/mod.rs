@@ -1,14 +1,20 @@
 //! A live input: where it is, how it is opened, and what it gives.
 
+mod egress;
+mod http;
+mod url;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::clock::WallTime;
 use crate::codec::{Kind, Language, Rotation};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::time::{Ticks, TimeBase};
 pub use av::Interrupt;
+pub use egress::{Egress, Network};
+pub use url::{MAX_URL_BYTES, Scheme, SourceUrl};
 
 /// Opens one connection to a source.
 ///
@@ -121,4 +127,18 @@ pub struct Packet {
     pub data: Bytes,
     /// A new decoder configuration in the source's form, in force from this packet on.
     pub extradata: Option<Bytes>,
+}
+
+/// The error of a blocking call whose interrupt fired: `Cancelled` for a stop, `TimedOut` for the deadline.
+pub(crate) fn stopped(interrupt: &Interrupt, what: impl FnOnce() -> String) -> Result<()> {
+    if interrupt.is_cancelled() {
+        return Err(Error::new(ErrorKind::Cancelled, format!("{}: stopped", what())));
+    }
+    if interrupt.is_late() {
+        return Err(Error::new(
+            ErrorKind::TimedOut,
+            format!("{}: no answer in time", what()),
+        ));
+    }
+    Ok(())
 }

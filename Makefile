@@ -41,7 +41,7 @@ bench: setup fixtures
 kills: setup fixtures
 	$(CARGO) build --release -p mediastack
 	MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack MEDIASTACK_KILLS=$(KILLS) \
-		$(CARGO) test -p mediastack-tests --test live -- --nocapture kill::
+		$(CARGO) test -p mediastack-tests --test scenarios -- --nocapture kill::
 
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -5,7 +5,9 @@ use std::time::Duration;
 use mediastack_tests::file_server::{Effect, FileServer};
 use mediastack_tests::fixtures::media;
 use mediastack_tests::hls_origin::{LiveHls, Segments, VodHls};
-use mediastack_tests::judge::{self, assert_faststart, assert_same_over_common_span, assert_same_packets};
+use mediastack_tests::judge::{
+    self, Times, assert_faststart, assert_same_over_common_span, assert_same_packets,
+};
 use mediastack_tests::monitor::Monitor;
 use mediastack_tests::nginx_rtmp::{NginxRtmp, WhenPublisherLeaves};
 use mediastack_tests::ports;
@@ -18,7 +20,7 @@ const SHORT: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Two players of one source get the same packets; gives the tracks as `codec` names.
-fn two_players(url: &str, tolerance: f64, input: &[&str], output: &[&str]) -> Vec<String> {
+fn two_players(url: &str, times: Times, input: &[&str], output: &[&str]) -> Vec<String> {
     let mut players = [
         Reference::start(url, SHORT, input, output),
         Reference::start(url, SHORT, input, output),
@@ -28,7 +30,7 @@ fn two_players(url: &str, tolerance: f64, input: &[&str], output: &[&str]) -> Ve
         .map(|p| judge::probe(p.finish(LIMIT)))
         .collect();
     for (a, b) in files[0].tracks.iter().zip(&files[1].tracks) {
-        assert_same_over_common_span(a, b, 10, tolerance);
+        assert_same_over_common_span(a, b, 10, times);
     }
     files[0].tracks.iter().map(|t| t.codec.clone()).collect()
 }
@@ -39,7 +41,7 @@ fn nginx_rtmp_gives_every_player_the_same_packets() {
     let url = nginx.url("a");
     let mut publisher = Publisher::start(&url, &Content::of(media("live_360p.flv")));
     let monitor = Monitor::start(&url);
-    assert_eq!(two_players(&url, judge::EXACT, &[], &[]), ["h264", "aac"]);
+    assert_eq!(two_players(&url, Times::All, &[], &[]), ["h264", "aac"]);
     ports::wait_for("packets at the monitor", SHORT, || monitor.count() > 25);
     publisher.assert_alive();
 }
@@ -78,7 +80,12 @@ fn the_rtsp_server_speaks_tcp_and_udp() {
     });
     for transport in ["tcp", "udp"] {
         assert_eq!(
-            two_players(&server.url(), judge::RTCP, &["-rtsp_transport", transport], &[]),
+            two_players(
+                &server.url(),
+                Times::AfterSenderReport,
+                &["-rtsp_transport", transport],
+                &[]
+            ),
             ["h264", "aac"]
         );
     }
@@ -123,7 +130,7 @@ fn the_rtsp_server_has_h265() {
     assert_eq!(
         two_players(
             &server.url(),
-            judge::RTCP,
+            Times::AfterSenderReport,
             &["-rtsp_transport", "tcp"],
             &["-tag:v", "hvc1"]
         ),
@@ -136,7 +143,7 @@ fn the_hls_origin_is_live_in_both_containers() {
     for segments in [Segments::Ts, Segments::Fmp4] {
         let live = LiveHls::start(&media("live_360p.flv"), segments);
         assert_eq!(
-            two_players(&live.url(), judge::EXACT, &[], &[]),
+            two_players(&live.url(), Times::All, &[], &[]),
             ["h264", "aac"],
             "{segments:?}"
         );
@@ -191,7 +198,7 @@ fn the_file_server_answers_with_ranges_and_faults() {
     assert_eq!(get(&[]).len(), 100);
     server.live_flv("live.flv", &media("live_360p.flv"));
     assert_eq!(
-        two_players(&server.url("live.flv"), judge::EXACT, &[], &[]),
+        two_players(&server.url("live.flv"), Times::All, &[], &[]),
         ["h264", "aac"]
     );
 }
@@ -215,6 +222,6 @@ fn the_judge_sees_what_is_wrong() {
     assert_same_packets(good.first("video"), copied.first("video"));
     let mut lossy = judge::probe(&out);
     lossy.tracks[0].packets.remove(100);
-    let differ = || assert_same_over_common_span(&lossy.tracks[0], copied.first("video"), 10, judge::EXACT);
+    let differ = || assert_same_over_common_span(&lossy.tracks[0], copied.first("video"), 10, Times::All);
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(differ)).is_err());
 }

@@ -1,1 +1,19 @@
-//! What the black-box tests share.
+//! What the black-box tests share: the binary under test, real media servers on loopback, and ffprobe as the judge.
+//!
+//! Everything here starts on a free loopback port, keeps its files in a temporary directory, and is killed when
+//! dropped. A thing that can't start panics with its log: in a test there is nobody to hand an error to.
+#![forbid(unsafe_code)]
+
+pub mod binary;
+pub mod file_server;
+pub mod fixtures;
+pub mod hls_origin;
+pub mod judge;
+pub mod monitor;
+pub mod nginx_rtmp;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod publish;
+pub mod reference;
+pub mod rtsp;

@@ -1,0 +1,51 @@
+# `make run` and `make test` are the two commands to know. Both install what is missing first (Debian 12 and 13).
+
+CARGO ?= cargo
+KILLS ?= 1000
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run test build setup setup-build fixtures demo bench kills fuzz clean
+
+help:
+	@echo 'make run     build, then record a local test stream for 20 s and say where the file is'
+	@echo 'make test    format, lints, docs, every test, the fixtures against their goldens'
+	@echo 'make build   build the binary (release): target/release/mediastack'
+	@echo 'make setup   install what building and testing need; does nothing when all is there'
+	@echo 'make bench   criterion benchmarks against ffmpeg'
+	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
+	@echo 'make fuzz    run every fuzz target for FUZZ_SECONDS each (needs a nightly toolchain and cargo-fuzz)'
+
+run: setup-build build demo
+
+demo:
+	@scripts/demo.sh target/release/mediastack
+
+build:
+	$(CARGO) build --release -p mediastack
+
+setup:
+	@scripts/setup.sh build test
+
+setup-build:
+	@scripts/setup.sh build
+
+fixtures:
+	@fixtures/make.sh
+
+test: setup
+	@scripts/test.sh
+
+bench: setup fixtures
+	$(CARGO) bench -p mediastack-benches
+
+kills: setup fixtures
+	$(CARGO) build --release -p mediastack
+	MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack MEDIASTACK_KILLS=$(KILLS) \
+		$(CARGO) test -p mediastack-tests --test scenarios -- --nocapture kill::
+
+fuzz:
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+clean:
+	$(CARGO) clean
+	rm -rf fixtures/media

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What `make test` runs after the set-up: format, lints, docs, fixtures, every test. Ends with cargo's result lines.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+# Most live tests wait for real time, so more of them run at once than there are cores.
+live_threads=${LIVE_TEST_THREADS:-6}
+
+step() { printf '\n== %s\n' "$*"; }
+
+step format
+if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all -- --check; else echo 'rustfmt is not installed: skipped'; fi
+
+step lints
+if cargo clippy --version >/dev/null 2>&1; then
+  cargo clippy --workspace --all-targets -- -D warnings
+else
+  echo 'clippy is not installed: skipped'
+fi
+
+step docs
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
+
+step fixtures
+fixtures/make.sh
+fixtures/check.sh
+
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+
+step 'unit tests'
+cargo test --workspace --exclude mediastack-tests 2>&1 | tee -a "$results"
+
+step 'tests against real servers'
+cargo build -p mediastack
+MEDIASTACK_BIN=${MEDIASTACK_BIN:-$PWD/${CARGO_TARGET_DIR:-target}/debug/mediastack}
+export MEDIASTACK_BIN
+cargo test -p mediastack-tests -- --test-threads="$live_threads" 2>&1 | tee -a "$results"
+
+step results
+grep -E '^(     Running|   Doc-tests|test result:)' "$results"

@@ -2,9 +2,7 @@
 
 pub mod fragment;
 pub mod moov;
+pub mod sample_entry;
 pub mod write;
 
 pub use fragment::{Fragment, Run, SampleRow};
-//! ISO base media file format (ISO/IEC 14496-12).
-
-pub mod sample_entry;

@@ -45,6 +45,13 @@ pub(crate) struct Cut {
     pub(crate) payload: Vec<Bytes>,
 }
 
+impl Cut {
+    /// Length of the first run in ticks of its track, and that track.
+    pub(crate) fn first_run(&self) -> Option<(u32, u64)> {
+        self.runs.first().map(|run| (run.track, run.duration()))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Cutter {
     limits: Limits,

@@ -283,32 +283,31 @@ impl PartWriter {
         })
     }
 
-    /// Queues a fragment. Waits up to `patience` while more than `budget` bytes are queued; false when the fragment was
-    /// not taken because they still are. An error is the part's: the disk failed, and nothing more will be written.
+    /// Queues a fragment. Waits up to `patience` while more than `budget` bytes are queued, and gives the fragment back when
+    /// they still are. An error is the part's: the disk failed, and nothing more will be written.
     pub(super) fn submit(
         self: &Arc<Self>,
         fragment: Fragment,
         wall: WallTime,
         budget: u64,
         patience: Duration,
-    ) -> Result<bool> {
-        let state = lock(&self.state);
+    ) -> Result<Option<Fragment>> {
         let over = |state: &mut State| {
             !state.failed && state.queued_bytes > 0 && state.queued_bytes + fragment.len > budget
         };
         let (mut state, _) = self
             .changed
-            .wait_timeout_while(state, patience, over)
+            .wait_timeout_while(lock(&self.state), patience, over)
             .unwrap_or_else(PoisonError::into_inner);
         state.take_error()?;
         if over(&mut state) {
-            return Ok(false);
+            return Ok(Some(fragment));
         }
         state.queued_bytes += fragment.len;
         state.queued_jobs += 1;
         drop(state);
         self.disk.submit(self, Work::Fragment(fragment, wall));
-        Ok(true)
+        Ok(None)
     }
 
     /// Queues a record for the journal; it becomes durable with the next fragment.

@@ -99,6 +99,16 @@ impl Step {
 /// Is told of every step of finishing.
 pub type Observer<'a> = &'a dyn Fn(Method, Step);
 
+/// An [`Observer`] that can be kept and shared: progress for people, crashes for tests.
+#[derive(Clone)]
+pub struct StepObserver(pub std::sync::Arc<dyn Fn(Method, Step) + Send + Sync>);
+
+impl fmt::Debug for StepObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StepObserver")
+    }
+}
+
 /// A file whose media is complete and durable, and whose `moov` is not yet in front.
 pub(crate) struct Unfinished<'a> {
     pub(crate) path: &'a Path,

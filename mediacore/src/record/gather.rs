@@ -26,7 +26,8 @@ pub(super) struct Gathered {
     pub(super) newest: Vec<FragmentRecord>,
     pub(super) first_fragment: Option<u64>,
     pub(super) gaps: Vec<GapRecord>,
-    pub(super) insert: Option<(u64, u64, u64)>,
+    /// Room that was to be inserted, in order, in bytes.
+    pub(super) inserts: Vec<u64>,
     /// Where the journal's last whole record ends.
     pub(super) journal_end: u64,
 }
@@ -66,7 +67,7 @@ impl Gathered {
             Record::Fragment(fragment) => self.push(fragment),
             Record::Gap(gap) if self.gaps.len() < MAX_GAPS => self.gaps.push(gap),
             Record::Gap(_) => {}
-            Record::Insert { at, len, size_before } => self.insert = Some((at, len, size_before)),
+            Record::Insert { len, .. } => self.inserts.push(len),
         }
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::codec::{Change, Codec, Kind, Media, Normalizer, Track, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Packet, TrackInfo};
-use crate::time::{Ticks, TimeBase, Timescale};
+use crate::time::{Ticks, Timescale};
 use crate::timeline::{TrackId, TrackSpec};
 
 use super::transcode::Transcode;
@@ -50,7 +50,9 @@ pub(crate) struct Lane {
     /// A new connection's decoder configuration, handed over with the next packet.
     extradata: Option<Bytes>,
     /// Its place on the timeline, once it has one.
-    pub(crate) timeline: Option<TrackId>,
+    timeline: Option<TrackId>,
+    /// Ticks per second of that place.
+    timescale: Timescale,
     /// `track_ID` in this part, and what the part's sample entry says.
     pub(crate) part: Option<(u32, Track)>,
     /// Payloads of packets that are on the timeline and have no place yet; `None` where one was dropped.
@@ -74,6 +76,7 @@ impl Lane {
             info: info.clone(),
             extradata: None,
             timeline: None,
+            timescale: Timescale::MPEG,
             part: None,
             waiting: VecDeque::new(),
             first_token: 0,
@@ -127,8 +130,22 @@ impl Lane {
         }
     }
 
-    pub(crate) fn time_base(&self) -> TimeBase {
-        self.info.time_base
+    /// The codec as the source names it.
+    pub(crate) fn codec(&self) -> &str {
+        &self.info.codec
+    }
+
+    /// Its place on the timeline; `None` when it has none, or one with other ticks than it needs now.
+    pub(crate) fn timeline(&self) -> Option<TrackId> {
+        self.timeline.filter(|_| self.timescale == self.spec().timescale)
+    }
+
+    /// Gives it a place on the timeline. What waited for the place before, if anything did, is given up.
+    pub(crate) fn set_timeline(&mut self, track: TrackId) {
+        self.timeline = Some(track);
+        self.timescale = self.spec().timescale;
+        self.waiting.clear();
+        self.first_token = 0;
     }
 
     /// What the timeline must know. Transcoded audio is put on the timeline as it comes, before it is decoded.
@@ -159,6 +176,11 @@ impl Lane {
         let (num, den) = self.frame_rate()?;
         let ticks = u64::from(Timescale::MPEG.get()) * u64::from(den) / u64::from(num).max(1);
         i64::try_from(ticks).ok().filter(|ticks| (1..=900_000).contains(ticks)).map(Ticks)
+    }
+
+    /// Whether a sample of the timeline's `track` is this lane's.
+    pub(crate) fn owns(&self, track: TrackId) -> bool {
+        self.timeline == Some(track)
     }
 
     /// A packet's samples in MP4's form; none while the track isn't known.

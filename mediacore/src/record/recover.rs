@@ -177,15 +177,18 @@ impl Recovery<'_> {
         Ok(free == Some((8, *b"free")) && moov.is_some_and(|(_, kind)| kind == *b"moov"))
     }
 
-    /// By how much the media has already been moved up.
+    /// By how much the media has already been moved up: by the first so many of the intended insertions.
     fn inserted(&self, gathered: &Gathered, file: &File) -> Result<u64> {
-        let (Some((_, len, _)), Some(first)) = (gathered.insert, gathered.first_fragment) else { return Ok(0) };
-        let is_moof = |offset| match box_type_at(file, offset) {
-            Ok(found) => Ok(found.is_some_and(|(_, kind)| kind == *b"moof")),
-            Err(error) => Err(self.failed("read", error)),
-        };
-        // The end moved too, so the second question is asked only where the first can't be answered by chance.
-        Ok(if !is_moof(first)? && is_moof(first + len)? { len } else { 0 })
+        let Some(first) = gathered.first_fragment else { return Ok(0) };
+        let mut moved = 0u64;
+        for len in std::iter::once(&0).chain(&gathered.inserts) {
+            moved = moved.saturating_add(*len);
+            let found = box_type_at(file, first.saturating_add(moved)).map_err(|e| self.failed("read", e))?;
+            if found.is_some_and(|(_, kind)| kind == *b"moof") {
+                return Ok(moved);
+            }
+        }
+        Ok(0)
     }
 
     /// Takes the fragments behind the last one of the journal that are whole and undamaged.

@@ -34,6 +34,12 @@ pub trait Input: Send {
     ///
     /// Answers within 200 ms once the interrupt given at opening fires: `Cancelled`, or `TimedOut` for its deadline.
     fn read(&mut self) -> Result<InputEvent>;
+
+    /// How long this connection may be silent though it is healthy, when that is longer than the recorder's own patience: HLS
+    /// comes in lumps of a segment.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What a connection gives.

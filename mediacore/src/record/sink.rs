@@ -1,0 +1,309 @@
+//! Where fragments go: the parts of a recording on the disk, the one that grows and those that are being finished.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::codec::Track;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mp4::Fragment;
+use crate::time::Ticks;
+
+use super::cutter::Cut;
+use super::disk::{Disk, PartWriter};
+use super::finish::{Finished, Method, Preference, Step, StepObserver, Unfinished, remove_if_there, sync_parent};
+use super::gather::gather;
+use super::intake::PartTrack;
+use super::journal::{GapRecord, Record};
+use super::manifest::{Manifest, part_path};
+use super::part::{PartFile, PartSpec};
+use super::report::{Gap, PartReport, TrackReport, duration_of};
+
+pub(super) struct SinkOptions {
+    pub(super) path: PathBuf,
+    pub(super) reserve: Option<u64>,
+    pub(super) overwrite: bool,
+    pub(super) finish: Preference,
+    pub(super) buffer: u64,
+    pub(super) observer: Option<StepObserver>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The files of a recording.
+pub(super) struct Sink {
+    options: SinkOptions,
+    current: Option<Part>,
+    finishing: Vec<JoinHandle<Outcome>>,
+    manifest: Manifest,
+    /// Media and bytes of parts that are complete.
+    before: (Duration, u64),
+    number: u32,
+}
+
+struct Part {
+    writer: Arc<PartWriter>,
+    /// Keeps the disk's thread alive as long as the part grows.
+    _disk: Arc<Disk>,
+    path: PathBuf,
+    at: Duration,
+    tracks: Vec<PartTrack>,
+    sequence: u32,
+    full_told: bool,
+}
+
+/// What became of a part.
+struct Outcome {
+    report: Option<PartReport>,
+    error: Option<Error>,
+    time: Duration,
+}
+
+/// What became of all parts.
+pub(super) struct FinishedParts {
+    pub(super) parts: Vec<PartReport>,
+    pub(super) manifest: Option<PathBuf>,
+    pub(super) error: Option<Error>,
+    pub(super) time: Duration,
+}
+
+/// How long the disk may refuse a fragment before it is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SLICE: Duration = Duration::from_millis(200);
+
+impl Sink {
+    pub(super) fn new(options: SinkOptions) -> Self {
+        Self {
+            options,
+            current: None,
+            finishing: Vec::new(),
+            manifest: Manifest::default(),
+            before: (Duration::ZERO, 0),
+            number: 0,
+        }
+    }
+
+    /// Begins a part; the one before is finished meanwhile.
+    pub(super) fn begin(&mut self, tracks: Vec<PartTrack>, at: Duration) -> Result<()> {
+        self.end_current()?;
+        let path = part_path(&self.options.path, self.number + 1);
+        if self.options.overwrite {
+            remove_if_there(&path).map_err(|e| Error::storage(format!("replace {}", path.display()), e))?;
+        }
+        let movie: Vec<_> = tracks.iter().map(|track| (track.movie.clone(), track.start)).collect();
+        let disk = Disk::of(&path, &self.options.clock)?;
+        let file = PartFile::create(&PartSpec {
+            path: &path,
+            number: self.number + 1,
+            wall: self.options.clock.wall(),
+            reserve: self.options.reserve,
+            tracks: &movie,
+        })?;
+        self.number += 1;
+        self.manifest.push(&path, at, None);
+        if self.number > 1 {
+            self.manifest.write(&Manifest::path_for(&self.options.path))?;
+        }
+        let writer = PartWriter::new(file, Arc::clone(&disk));
+        self.current = Some(Part { writer, _disk: disk, path, at, tracks, sequence: 0, full_told: false });
+        Ok(())
+    }
+
+    /// A track joins the part that grows.
+    pub(super) fn add_track(&mut self, track: PartTrack) {
+        if let Some(part) = &mut self.current {
+            part.writer.note(Record::Track { track: track.movie.clone(), start: track.start });
+            part.tracks.push(track);
+        }
+    }
+
+    pub(super) fn note_gap(&self, gap: &Gap) {
+        let Some(part) = &self.current else { return };
+        let track = gap.kind.and_then(|kind| part.tracks.iter().find(|track| track.movie.kind == kind));
+        part.writer.note(Record::Gap(GapRecord {
+            at: gap.at,
+            length: gap.length,
+            cause: gap.cause.clone(),
+            track: track.map(|track| track.movie.id),
+        }));
+    }
+
+    /// Hands a fragment to the disk. False when the disk did not take it within ten seconds, or before `stopped`.
+    pub(super) fn write(&mut self, cut: Cut, stopped: &dyn Fn() -> bool, full: &dyn Fn()) -> Result<bool> {
+        let Some(part) = &mut self.current else { return Ok(true) };
+        part.sequence += 1;
+        let mut fragment = Fragment::new(part.sequence, cut.runs, cut.payload);
+        let wall = self.options.clock.wall();
+        let mut waited = Duration::ZERO;
+        loop {
+            match part.writer.submit(fragment, wall, self.options.buffer, SLICE)? {
+                None => return Ok(true),
+                Some(back) => fragment = back,
+            }
+            if part.writer.is_full() && !part.full_told {
+                part.full_told = true;
+                full();
+            }
+            waited += SLICE;
+            if waited >= PATIENCE || stopped() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// How long a fragment is.
+    pub(super) fn length_of(&self, cut: &Cut) -> Duration {
+        let found = cut.first_run().and_then(|(id, ticks)| {
+            let track = self.current.as_ref()?.tracks.iter().find(|track| track.movie.id == id)?;
+            Some(Ticks(i64::try_from(ticks).unwrap_or(i64::MAX)).to_duration(track.movie.timescale.base()))
+        });
+        found.unwrap_or_default()
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.number > 0
+    }
+
+    /// The part that grows: where, and which.
+    pub(super) fn current(&self) -> (PathBuf, u32) {
+        (part_path(&self.options.path, self.number), self.number)
+    }
+
+    /// Media and bytes that a crash right now would leave, and whether the disk is full.
+    pub(super) fn durable(&self) -> (Duration, u64, bool) {
+        let Some(part) = &self.current else { return (self.before.0, self.before.1, false) };
+        let durable = part.writer.durable();
+        let end = durable.ends.iter().filter_map(|(id, end)| {
+            let track = part.tracks.iter().find(|track| track.movie.id == *id)?;
+            let ticks = Ticks(i64::try_from(end.saturating_sub(track.start)).unwrap_or(i64::MAX));
+            Some(ticks.to_duration(track.movie.timescale.base()))
+        });
+        let length = end.max().unwrap_or_default();
+        (self.before.0 + length, self.before.1 + durable.bytes, part.writer.is_full())
+    }
+
+    /// Finishes everything, in order.
+    pub(super) fn finish(mut self, clock: &dyn Clock) -> FinishedParts {
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for thread in std::mem::take(&mut self.finishing) {
+            outcomes.push(thread.join().unwrap_or_else(|_| Outcome {
+                report: None,
+                error: Some(Error::new(ErrorKind::Internal, "finishing a part failed; it can be recovered")),
+                time: Duration::ZERO,
+            }));
+        }
+        if let Some(part) = self.current.take() {
+            outcomes.push(finish_part(part, self.options.finish, self.options.observer.as_ref(), clock));
+        }
+        let mut finished =
+            FinishedParts { parts: Vec::new(), manifest: None, error: None, time: Duration::ZERO };
+        for outcome in outcomes {
+            finished.parts.extend(outcome.report);
+            finished.error = finished.error.or(outcome.error);
+            finished.time += outcome.time;
+        }
+        if self.number > 1 {
+            let mut manifest = Manifest::default();
+            for part in &finished.parts {
+                manifest.push(&part.path, part.at, Some(part.duration));
+            }
+            let path = Manifest::path_for(&self.options.path);
+            match manifest.write(&path) {
+                Ok(()) => finished.manifest = Some(path),
+                Err(error) => finished.error = finished.error.or(Some(error)),
+            }
+        }
+        finished
+    }
+
+    fn end_current(&mut self) -> Result<()> {
+        let (length, bytes, _) = self.durable();
+        let Some(part) = self.current.take() else { return Ok(()) };
+        self.before = (length, bytes);
+        let (prefer, clock) = (self.options.finish, Arc::clone(&self.options.clock));
+        let observer = self.options.observer.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("fin-{}", self.number))
+            .spawn(move || finish_part(part, prefer, observer.as_ref(), clock.as_ref()))
+            .map_err(|e| Error::storage("start the finishing thread", e))?;
+        self.finishing.push(thread);
+        Ok(())
+    }
+}
+
+/// Waits for what is on its way, then puts the `moov` in front.
+fn finish_part(part: Part, prefer: Preference, observer: Option<&StepObserver>, clock: &dyn Clock) -> Outcome {
+    let drained = part.writer.drain();
+    let before = clock.now();
+    let finished = put_in_front(&part, prefer, &|method, step| {
+        if let Some(observer) = observer {
+            observer.0(method, step);
+        }
+    });
+    let time = clock.now().saturating_duration_since(before);
+    let (report, finish_error) = match finished {
+        Ok(report) => (report, None),
+        Err((report, error)) => (report, Some(error)),
+    };
+    Outcome { report, error: drained.err().or(finish_error), time }
+}
+
+/// `Ok(None)` when the part has no media and its files are gone.
+fn put_in_front(part: &Part, prefer: Preference, observer: &dyn Fn(Method, Step)) -> Result<Option<PartReport>, (Option<PartReport>, Error)> {
+    let mut file = part.writer.file();
+    let mut gathered = match gather(file.journal_path()) {
+        Ok(Some(gathered)) => gathered,
+        Ok(None) => {
+            let error = Error::new(ErrorKind::Storage, format!("{}: its journal is gone", part.path.display()));
+            return Err((None, error));
+        }
+        Err(error) => return Err((None, error)),
+    };
+    if gathered.fragments == 0 {
+        let removed = remove_if_there(file.path()).and_then(|()| remove_if_there(file.journal_path()));
+        return removed.map(|()| None).map_err(|e| (None, Error::storage("remove an empty recording", e)));
+    }
+    let kept = gathered.keep_undamaged(|_| Ok(false));
+    debug_assert!(kept.is_ok());
+    let (media_end, room) = (gathered.media_end, file.room());
+    let tables = gathered.into_tracks();
+    let mut report = PartReport {
+        path: part.path.clone(),
+        at: part.at,
+        duration: duration_of(&tables),
+        size: media_end,
+        tracks: tables.iter().filter_map(|table| Some(TrackReport::new(track_of(part, table.track.id)?, table))).collect(),
+        method: None,
+    };
+    let media = match file.file().try_clone() {
+        Ok(media) => media,
+        Err(error) => return Err((Some(report), Error::storage("keep the recording open", error))),
+    };
+    let path = part.path.clone();
+    let unfinished = Unfinished { path: &path, file: &media, room, media_end, tracks: &tables };
+    let mut intend = |record: &Record| {
+        file.append(record)?;
+        file.sync_journal()
+    };
+    match unfinished.finish(prefer, &mut intend, observer) {
+        Ok(Finished { method, size }) => {
+            (report.method, report.size) = (Some(method), size);
+            let removed = remove_if_there(file.journal_path())
+                .map_err(|e| Error::storage(format!("remove the journal of {}", path.display()), e))
+                .and_then(|()| sync_parent(&path));
+            match removed {
+                Ok(()) => {
+                    observer(method, Step::JournalRemoved);
+                    Ok(Some(report))
+                }
+                Err(error) => Err((Some(report), error)),
+            }
+        }
+        Err(error) => Err((Some(report), error)),
+    }
+}
+
+fn track_of(part: &Part, id: u32) -> Option<&Track> {
+    part.tracks.iter().find(|track| track.movie.id == id).map(|track| &track.track)
+}

@@ -7,6 +7,8 @@ pub mod av1;
 mod bits;
 mod colour;
 mod describe;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod flac;
 pub mod h264;
 pub mod hevc;

@@ -203,3 +203,6 @@ trait Stream: fmt::Debug + Send {
     fn description(&self) -> Option<&Description>;
     fn push(&mut self, data: Bytes, extradata: Option<Bytes>) -> Result<Units>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,21 @@
 //! Which codec a track has, its parameter sets, and its RFC 6381 string.
 
 pub mod aac;
+pub mod ac3;
 pub mod annex_b;
+pub mod av1;
 mod bits;
 mod colour;
 mod describe;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod flac;
 pub mod h264;
+pub mod hevc;
+pub mod mp3;
 mod normalize;
+pub mod opus;
+pub mod vp9;
 
 use std::fmt;
 

@@ -1,7 +1,9 @@
 //! From the form in which a source carries a codec to the form in which MP4 does.
 
 mod aac;
+mod frame;
 mod nal;
+mod sound;
 
 use std::fmt;
 
@@ -109,7 +111,12 @@ impl Normalizer {
         let stream: Box<dyn Stream> = match codec {
             Codec::H264 => Box::new(nal::NalStream::new(nal::Family::H264, &info.extradata)?),
             Codec::Aac => Box::new(aac::AacStream::new(&info.extradata)?),
-            _ => return Err(unsupported(format!("{codec} is not handled yet"))),
+            Codec::Hevc => Box::new(nal::NalStream::new(nal::Family::Hevc, &info.extradata)?),
+            Codec::Av1 => Box::new(frame::Av1Stream::new(&info.extradata)),
+            Codec::Vp9 => Box::new(frame::Vp9Stream::new(told_rate(info))),
+            Codec::Mp3 | Codec::Ac3 | Codec::Eac3 | Codec::Opus | Codec::Flac => {
+                Box::new(sound::SoundStream::new(codec, &info.extradata, info.channels))
+            }
         };
         let mut normalizer = Self {
             codec,
@@ -139,8 +146,7 @@ impl Normalizer {
             .stream
             .description()
             .and_then(|description| description.frame_rate);
-        told.or((self.template.frame_rate.0 > 0 && self.template.frame_rate.1 > 0)
-            .then_some(self.template.frame_rate))
+        told.or(told_rate(&self.template))
     }
 
     /// The samples of one packet; `extradata` is a new decoder configuration in the source's form that comes with it.
@@ -177,6 +183,10 @@ impl Normalizer {
     }
 }
 
+fn told_rate(info: &TrackInfo) -> Option<(u32, u32)> {
+    (info.frame_rate.0 > 0 && info.frame_rate.1 > 0).then_some(info.frame_rate)
+}
+
 /// What a codec's bitstream tells about the track.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Description {
@@ -193,3 +203,6 @@ trait Stream: fmt::Debug + Send {
     fn description(&self) -> Option<&Description>;
     fn push(&mut self, data: Bytes, extradata: Option<Bytes>) -> Result<Units>;
 }
+
+#[cfg(test)]
+mod tests;

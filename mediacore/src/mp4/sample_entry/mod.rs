@@ -86,3 +86,6 @@ fn child(entry: [u8; 4], children: &Fields<'_>, name: &[u8; 4]) -> Result<Bytes>
         ))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Description;
 use crate::codec::h264::{self, AvcConfig};
+use crate::codec::hevc::{self, HevcConfig};
 use crate::codec::{Media, malformed};
 use crate::error::Result;
 
@@ -11,6 +12,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) enum Family {
     H264,
+    Hevc,
 }
 
 /// What a decoder must be set up anew for.
@@ -40,24 +42,33 @@ impl Family {
                 h264::NAL_PPS => Some(ParameterSets::PPS),
                 _ => None,
             },
+            Self::Hevc => match hevc::nal_type(nal) {
+                hevc::NAL_VPS => Some(ParameterSets::VPS),
+                hevc::NAL_SPS => Some(ParameterSets::SPS),
+                hevc::NAL_PPS => Some(ParameterSets::PPS),
+                _ => None,
+            },
         }
     }
 
     pub(super) fn is_picture(self, nal: &[u8]) -> bool {
         match self {
             Self::H264 => (h264::NAL_SLICE..=h264::NAL_IDR).contains(&h264::nal_type(nal)),
+            Self::Hevc => hevc::nal_type(nal) < 32,
         }
     }
 
     pub(super) fn is_random_access(self, nal: &[u8]) -> bool {
         match self {
             Self::H264 => h264::nal_type(nal) == h264::NAL_IDR,
+            Self::Hevc => (16..=23).contains(&hevc::nal_type(nal)),
         }
     }
 
     pub(super) fn is_delimiter(self, nal: &[u8]) -> bool {
         match self {
             Self::H264 => h264::nal_type(nal) == h264::NAL_AUD,
+            Self::Hevc => hevc::nal_type(nal) == hevc::NAL_AUD,
         }
     }
 
@@ -65,12 +76,14 @@ impl Family {
     pub(super) const fn sets_only_in_entry(self) -> bool {
         match self {
             Self::H264 => false,
+            Self::Hevc => true,
         }
     }
 
     fn set_id(self, nal: &[u8]) -> Option<u32> {
         match self {
             Self::H264 => h264::set_id(nal),
+            Self::Hevc => hevc::set_id(nal),
         }
     }
 
@@ -84,12 +97,26 @@ impl Family {
                     setup: extradata.clone(),
                 })
             }
+            Self::Hevc => {
+                let config = HevcConfig::parse(extradata)?;
+                Ok(Record {
+                    length_size: config.length_size,
+                    sets: [config.vps, config.sps, config.pps].concat(),
+                    setup: HevcConfig::completed(extradata)?,
+                })
+            }
         }
     }
 
     pub(super) fn shape(self, sps: &[u8]) -> Result<Shape> {
         match self {
             Self::H264 => h264::Sps::parse(sps).map(|sps| Shape {
+                width: sps.width,
+                height: sps.height,
+                chroma_format: sps.chroma_format,
+                depths: (sps.luma_depth, sps.chroma_depth),
+            }),
+            Self::Hevc => hevc::Sps::parse(sps).map(|sps| Shape {
                 width: sps.width,
                 height: sps.height,
                 chroma_format: sps.chroma_format,
@@ -118,6 +145,21 @@ impl Family {
                 };
                 (sps.pixel_aspect, sps.reorder, sps.frame_rate, config.to_bytes()?)
             }
+            Self::Hevc => {
+                let sps = hevc::Sps::parse(first)?;
+                let config = HevcConfig {
+                    length_size,
+                    vps: sets.lists[ParameterSets::VPS].clone(),
+                    sps: sets.lists[ParameterSets::SPS].clone(),
+                    pps: sets.lists[ParameterSets::PPS].clone(),
+                };
+                (
+                    sps.pixel_aspect,
+                    Some(sps.reorder),
+                    sps.frame_rate,
+                    config.to_bytes()?,
+                )
+            }
         };
         let description = Description {
             setup,
@@ -137,6 +179,7 @@ impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::H264 => "H.264",
+            Self::Hevc => "HEVC",
         })
     }
 }
@@ -188,6 +231,7 @@ impl ParameterSets {
     pub(super) fn is_complete(&self, family: Family) -> bool {
         let needed = match family {
             Family::H264 => &self.lists[Self::SPS..],
+            Family::Hevc => &self.lists[..],
         };
         needed.iter().all(|list| !list.is_empty())
     }

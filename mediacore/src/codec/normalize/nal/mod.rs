@@ -17,7 +17,7 @@ const MAX_SETS_IN_PACKET: usize = 32 + 256;
 ///
 /// The caller's file has the sample entry of the first description (or of the one after the last
 /// [`Change::Picture`]). While the parameter sets are those of that entry, HEVC sets are taken out of the samples (`hvc1`
-/// wants them in the entry only) and H.264 sets stay where they are. Once they are different, every set stays in band,
+/// wants them in the entry only; FFmpeg 5.1 leaves them in) and H.264 sets stay where they are. Once they are different, every set stays in band,
 /// and sets that came aside are put in front of the pictures that decoding can start at.
 #[derive(Debug)]
 pub(super) struct NalStream {

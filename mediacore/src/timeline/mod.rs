@@ -419,7 +419,7 @@ impl Timeline {
         let sink = &mut Sink { out, events };
         self.settle(sink);
         for index in 0..self.lanes.len() {
-            self.release(index, None, sink);
+            self.finish(index, sink);
         }
         self.reports.flush(sink.events);
     }

@@ -124,7 +124,7 @@ impl Timeline {
         let lane = &self.lanes[index];
         match lane.end().map(|end| lane.output(end)) {
             Some(end) if front.saturating_sub(end) <= self.limits.back.saturating_mul(2) => end,
-            _ => front,
+            _ => lane.wait.front().and_then(|packet| packet.front).unwrap_or(front),
         }
     }
 

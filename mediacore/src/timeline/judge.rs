@@ -2,7 +2,7 @@
 
 use super::epoch::{Anchor, Ns, Offset, SECOND, to_duration};
 use super::lane::{Incoming, Pending};
-use super::seam::Kind as SeamKind;
+use super::seam::{Kind as SeamKind, Replay};
 use super::{Cause, Event, Kind, Outage, Placed, Reason, Sample, Sink, Ticks, Timeline};
 
 /// Where a packet belongs by its track's clock.
@@ -13,7 +13,7 @@ enum Fit {
     Doubt,
 }
 
-/// What is compared at a suspect.
+/// A replay must gain 1.5 s on the live end in this time.
 const REPLAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Timeline {
@@ -356,7 +356,11 @@ impl Timeline {
             && all
             && self.arrivals == packet.arrival
             && alike(length, super::epoch::from_duration(self.silence));
-        let cause = if silent { Cause::Silence } else { Cause::Missing };
+        let cause = match self.told.take() {
+            Some(words) => Cause::Source(words),
+            None if silent => Cause::Silence,
+            None => Cause::Missing,
+        };
         Some((at, length, cause, all))
     }
 
@@ -369,10 +373,9 @@ impl Timeline {
         let front = self.front().unwrap_or(0);
         let jump = lane.output(lane.map(packet.dts)).saturating_sub(front);
         let silence = super::epoch::from_duration(self.silence);
-        let silent = self.policy.live
-            && jump > self.limits.hole
-            && self.arrivals == packet.arrival
-            && alike(jump, silence);
+        let silent = jump > self.limits.hole
+            && (self.told.is_some()
+                || (self.policy.live && self.arrivals == packet.arrival && alike(jump, silence)));
         if silent && self.policy.outage == Outage::Keep {
             return self.accept(index, &packet, None, sink);
         }
@@ -494,7 +497,11 @@ impl Timeline {
             self.settle(sink);
             self.begin_seam(SeamKind::NewClock);
         } else {
-            self.replay = None;
+            self.replay = Some(Replay {
+                since: packet.now,
+                live,
+                lag,
+            });
         }
     }
 }

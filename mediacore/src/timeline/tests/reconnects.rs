@@ -281,3 +281,93 @@ fn a_file_has_no_wall_clock() {
     let run = stream.each(|packet| packet.at = 0).run();
     run.sound().lasts(60.0).has(1, 0, 0);
 }
+
+#[test]
+fn a_loss_that_the_source_tells_is_listed_with_its_words() {
+    for (length, closed) in [(4, false), (18, true)] {
+        let (mut out, mut events) = (Vec::new(), Vec::new());
+        let mut timeline = Timeline::new(Policy::default());
+        let track = timeline.add_track(Form::default().specs()[0]).expect("room");
+        let now = Instant::now();
+        for n in 0..20_i64 {
+            if n == 10 {
+                timeline.lost("segment 42: HTTP status 404".into());
+            }
+            let dts = Some(Ticks(3_600 * n + if n < 10 { 0 } else { length * 90_000 }));
+            let times = Times {
+                track,
+                pts: dts,
+                dts,
+                duration: Ticks(0),
+                sync: true,
+                frame: None,
+            };
+            timeline.push(now, times, &mut out, &mut events);
+        }
+        timeline.flush(&mut out, &mut events);
+        let [
+            Event::Gap {
+                length: listed,
+                cause: Cause::Source(words),
+                ..
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(words, "segment 42: HTTP status 404");
+        assert_eq!(listed.as_secs(), length as u64);
+        let end = 20 * 3_600 + if closed { 0 } else { length * 90_000 };
+        assert_eq!(timeline.end(track), Ticks(end));
+    }
+}
+
+#[test]
+fn drops_are_told_once_in_ten_seconds() {
+    let run = replayed(12.0).run();
+    let told: Vec<u64> = run
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Dropped { count, .. } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert!(told.len() <= 3, "{told:?}");
+    assert_eq!(told.iter().sum::<u64>(), run.dropped.len() as u64);
+}
+
+#[test]
+fn a_session_without_packets_adds_to_the_outage() {
+    let (mut out, mut events) = (Vec::new(), Vec::new());
+    let mut timeline = Timeline::new(Policy::default());
+    let track = timeline.add_track(Form::default().specs()[0]).expect("room");
+    let now = Instant::now();
+    for n in 0..50_i64 {
+        let at = now + Duration::from_millis(40 * n as u64 + if n < 25 { 0 } else { 9_000 });
+        if n == 25 {
+            for seconds in [3, 6, 9] {
+                let again = now + Duration::from_secs(seconds);
+                let cause = Cause::Connection("refused".into());
+                timeline.begin_session(again, Some(cause), &mut out, &mut events);
+                timeline.discontinuity(&mut out, &mut events);
+            }
+        }
+        let dts = Some(Ticks(3_600 * (n % 25)));
+        let times = Times {
+            track,
+            pts: dts,
+            dts,
+            duration: Ticks(0),
+            sync: true,
+            frame: None,
+        };
+        timeline.push(at, times, &mut out, &mut events);
+    }
+    timeline.flush(&mut out, &mut events);
+    let [Event::Gap { at, length, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!((at.as_millis(), length.as_millis()), (1_000, 9_040));
+    assert_eq!(timeline.end(track), Ticks(50 * 3_600));
+}

@@ -174,6 +174,7 @@ fn a_day_of_drift() {
         let form = Form {
             seconds: 86_400.0,
             fps: 1.0,
+            rate: 8_000,
             audio_ppm: ppm,
             ..Form::flv()
         };

@@ -2,7 +2,7 @@
 
 use super::epoch::{Anchor, Ns, Offset, SECOND, to_duration};
 use super::lane::{Incoming, Pending};
-use super::seam::Kind as SeamKind;
+use super::seam::{Kind as SeamKind, Replay};
 use super::{Cause, Event, Kind, Outage, Placed, Reason, Sample, Sink, Ticks, Timeline};
 
 /// Where a packet belongs by its track's clock.
@@ -13,7 +13,7 @@ enum Fit {
     Doubt,
 }
 
-/// What is compared at a suspect.
+/// A replay must gain 1.5 s on the live end in this time.
 const REPLAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Timeline {
@@ -143,9 +143,7 @@ impl Timeline {
             lane.joining = false;
         }
         lane.repeating = false;
-        self.release(index, Some(dts), sink);
-        let lane = &mut self.lanes[index];
-        lane.pending = Some(pending);
+        self.succeed(index, pending, sink);
         if length >= self.limits.list {
             let hole = self.hole(at, length, front, packet);
             if let Some(pending) = &mut self.lanes[index].pending {
@@ -154,12 +152,39 @@ impl Timeline {
         }
     }
 
-    /// Gives back the packet whose duration is settled by the `next` one's DTS, or by its own length.
-    pub(super) fn release(&mut self, index: usize, next: Option<i64>, sink: &mut Sink<'_>) {
+    /// Gives back everything that waits for its duration.
+    pub(super) fn finish(&mut self, index: usize, sink: &mut Sink<'_>) {
         let lane = &mut self.lanes[index];
-        let Some(pending) = lane.pending.take() else {
+        let next = lane.pending.as_ref().map(|pending| pending.dts);
+        let both = [(lane.earlier.take(), next), (lane.pending.take(), None)];
+        for (pending, next) in both {
+            if let Some(pending) = pending {
+                self.release(index, pending, next, sink);
+            }
+        }
+    }
+
+    /// Makes `pending` the track's last packet and gives back those whose duration is settled by it.
+    fn succeed(&mut self, index: usize, pending: Pending, sink: &mut Sink<'_>) {
+        let lane = &mut self.lanes[index];
+        let dts = pending.dts;
+        let jumped = pending.jumped;
+        let Some(last) = lane.pending.replace(pending) else {
             return;
         };
+        if let Some(earlier) = lane.earlier.take() {
+            self.release(index, earlier, Some(last.dts), sink);
+        }
+        if jumped {
+            self.lanes[index].earlier = Some(last);
+        } else {
+            self.release(index, last, Some(dts), sink);
+        }
+    }
+
+    /// Gives back a packet whose duration is settled by the `next` one's DTS, or by its own length.
+    fn release(&mut self, index: usize, pending: Pending, next: Option<i64>, sink: &mut Sink<'_>) {
+        let lane = &mut self.lanes[index];
         let end = next.unwrap_or_else(|| pending.dts.saturating_add(pending.natural));
         lane.previous = Some(pending.dts);
         lane.floor = end;
@@ -266,10 +291,10 @@ impl Timeline {
     /// The packet that waits for its duration lies far ahead and the new one, at `mapped`, before it.
     fn undoable(&self, index: usize, mapped: i64) -> bool {
         let lane = &self.lanes[index];
-        match (&lane.pending, lane.previous) {
-            (Some(pending), Some(previous)) => {
+        match (&lane.pending, &lane.earlier) {
+            (Some(pending), Some(earlier)) => {
                 pending.jumped
-                    && mapped > previous
+                    && mapped > earlier.dts.saturating_add(1)
                     && mapped <= pending.dts.saturating_sub((pending.natural / 2).max(1))
             }
             _ => false,
@@ -283,13 +308,13 @@ impl Timeline {
             return;
         }
         let lane = &mut self.lanes[index];
-        let floor = lane.floor;
-        let (Some(pending), Some(previous)) = (&mut lane.pending, lane.previous) else {
+        let (Some(pending), Some(earlier)) = (&mut lane.pending, &lane.earlier) else {
             return;
         };
-        let room = mapped.saturating_sub(previous);
-        let own = pending.natural.min(room / 2).max(1);
-        let at = previous.saturating_add(own);
+        let room = mapped.saturating_sub(earlier.dts);
+        let fits = room > earlier.natural;
+        let own = if fits { earlier.natural } else { room / 2 };
+        let at = earlier.dts.saturating_add(own.max(1));
         let shown = pending.pts.saturating_sub(pending.dts);
         pending.dts = at;
         pending.pts = at.saturating_add(shown);
@@ -300,7 +325,6 @@ impl Timeline {
         if let Some(frame) = pending.frame {
             lane.pace.placed(at, frame);
         }
-        lane.floor = floor.min(at);
         self.counters.outliers += 1;
     }
 
@@ -332,12 +356,16 @@ impl Timeline {
             && all
             && self.arrivals == packet.arrival
             && alike(length, super::epoch::from_duration(self.silence));
-        let cause = if silent { Cause::Silence } else { Cause::Missing };
+        let cause = match self.told.take() {
+            Some(words) => Cause::Source(words),
+            None if silent => Cause::Silence,
+            None => Cause::Missing,
+        };
         Some((at, length, cause, all))
     }
 
     /// A packet that does not fit: another known clock, a true silence, or a suspect.
-    fn suspect(&mut self, index: usize, packet: Incoming, sink: &mut Sink<'_>) {
+    fn suspect(&mut self, index: usize, mut packet: Incoming, sink: &mut Sink<'_>) {
         if self.follow(index, &packet) {
             return self.accept(index, &packet, None, sink);
         }
@@ -345,13 +373,13 @@ impl Timeline {
         let front = self.front().unwrap_or(0);
         let jump = lane.output(lane.map(packet.dts)).saturating_sub(front);
         let silence = super::epoch::from_duration(self.silence);
-        let silent = self.policy.live
-            && jump > self.limits.hole
-            && self.arrivals == packet.arrival
-            && alike(jump, silence);
+        let silent = jump > self.limits.hole
+            && (self.told.is_some()
+                || (self.policy.live && self.arrivals == packet.arrival && alike(jump, silence)));
         if silent && self.policy.outage == Outage::Keep {
             return self.accept(index, &packet, None, sink);
         }
+        packet.front = Some(front);
         let lane = &mut self.lanes[index];
         lane.wait.push_back(packet);
         lane.confirmed = silent;
@@ -469,7 +497,11 @@ impl Timeline {
             self.settle(sink);
             self.begin_seam(SeamKind::NewClock);
         } else {
-            self.replay = None;
+            self.replay = Some(Replay {
+                since: packet.now,
+                live,
+                lag,
+            });
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Incoming {
     /// Its length by the bitstream, in output ticks; only of audio.
     pub(super) frame: Option<i64>,
     pub(super) sync: bool,
+    /// The frontier when it became a suspect.
+    pub(super) front: Option<Ns>,
 }
 
 /// A placed packet whose duration is not settled.
@@ -55,7 +57,9 @@ pub(super) struct Lane {
     /// The last source DTS that was believed.
     pub(super) seen: Option<i64>,
     pub(super) pending: Option<Pending>,
-    /// DTS of the sample before `pending`.
+    /// The packet before `pending`, kept while `pending` may turn out to be an outlier.
+    pub(super) earlier: Option<Pending>,
+    /// DTS of the last sample that was given back.
     pub(super) previous: Option<i64>,
     /// The next DTS is not before this.
     pub(super) floor: i64,
@@ -90,6 +94,7 @@ impl Lane {
             anchor: None,
             seen: None,
             pending: None,
+            earlier: None,
             previous: None,
             floor: 0,
             start: None,
@@ -158,6 +163,7 @@ impl Lane {
             length: 0,
             frame: frame.filter(|frame| self.plausible(*frame)),
             sync: times.sync,
+            front: None,
         };
         packet.length = packet.frame.unwrap_or_else(|| self.own_length(times));
         let expected = self
@@ -294,7 +300,10 @@ impl Lane {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.reorder.held() + self.wait.len() + usize::from(self.pending.is_some())
+        self.reorder.held()
+            + self.wait.len()
+            + usize::from(self.pending.is_some())
+            + usize::from(self.earlier.is_some())
     }
 
     /// The packet's declared duration in output ticks; 0 when there is none that can be believed.

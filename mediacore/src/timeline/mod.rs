@@ -25,7 +25,7 @@
 //! ahead of the wall clock and its window is not longer than `replay`); and, when `m` lies before the frontier, the first
 //! source time is neither within 2 s of zero nor within 2 s of the first source time of the session before (both look
 //! like a restarted source, where a replay wrongly seen would lose media; a restart wrongly seen only repeats some).
-//! A replay must also catch up: when after 3 s it still is as far behind as at its start, it is a new clock after all.
+//! A replay must also catch up: as long as it repeats, it must gain 1.5 s in every 3 s, else it is a new clock after all.
 //! What continues the old clock keeps the epoch, and packets that the file has are dropped as duplicates.
 
 mod epoch;
@@ -290,6 +290,7 @@ pub struct Timeline {
     arrivals: u64,
     drained: bool,
     last_gap: (Ns, Ns),
+    told: Option<String>,
     counters: Counters,
     reports: Reports,
 }
@@ -333,6 +334,7 @@ impl Timeline {
             arrivals: 0,
             drained: false,
             last_gap: (0, 0),
+            told: None,
             counters: Counters::default(),
             reports: Reports::default(),
         }
@@ -383,9 +385,18 @@ impl Timeline {
     /// hole. Packets that still wait for a decision are placed.
     pub fn discontinuity(&mut self, out: &mut Vec<Placed>, events: &mut Vec<Event>) {
         self.settle(&mut Sink { out, events });
+        if self.seam.opening {
+            return;
+        }
         if self.epochs.newest().is_some() {
             self.begin_seam(seam::Kind::Discontinuity);
         }
+    }
+
+    /// The source itself told that media is lost here, with its words: the next jump ahead is listed with them, and when
+    /// it is longer than [`Policy::max_hole`] it is treated as silence, not as a clock reset.
+    pub fn lost(&mut self, cause: String) {
+        self.told = Some(cause);
     }
 
     /// Takes one packet's times; appends what is settled by it to `out` and what happened to `events`. Packets of a
@@ -419,7 +430,7 @@ impl Timeline {
         let sink = &mut Sink { out, events };
         self.settle(sink);
         for index in 0..self.lanes.len() {
-            self.release(index, None, sink);
+            self.finish(index, sink);
         }
         self.reports.flush(sink.events);
     }

@@ -124,7 +124,7 @@ impl Timeline {
         let lane = &self.lanes[index];
         match lane.end().map(|end| lane.output(end)) {
             Some(end) if front.saturating_sub(end) <= self.limits.back.saturating_mul(2) => end,
-            _ => front,
+            _ => lane.wait.front().and_then(|packet| packet.front).unwrap_or(front),
         }
     }
 
@@ -162,7 +162,10 @@ impl Timeline {
         let lane = &self.lanes[index];
         let at = base.map(lane.source(first.dts));
         match kind {
-            Kind::Silence(length) => self.tell_gap(at, length, Cause::Silence, sink),
+            Kind::Silence(length) => {
+                let cause = self.told.take().map_or(Cause::Silence, Cause::Source);
+                self.tell_gap(at, length, cause, sink);
+            }
             _ => {
                 self.counters.resets += 1;
                 sink.events.push(Event::ClockReset {
@@ -249,7 +252,9 @@ impl Timeline {
                     }
                     None => {
                         let listed = if self.policy.live { outage } else { 0 };
-                        self.tell_gap(front, listed, cause, sink);
+                        if listed > 0 {
+                            self.tell_gap(front, listed, cause, sink);
+                        }
                         if self.policy.outage == Outage::Close {
                             return joined;
                         }

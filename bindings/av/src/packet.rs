@@ -52,6 +52,18 @@ impl Packet {
         Ok(packet)
     }
 
+    /// Attaches a decoder configuration.
+    pub(crate) fn set_new_extradata(&self, bytes: &[u8]) -> Result<(), Error> {
+        // SAFETY: an allocated packet; null means out of memory.
+        let data = unsafe { raw::av_packet_new_side_data(self.as_ptr(), NEW_EXTRADATA, bytes.len()) };
+        if data.is_null() {
+            return Err(Error::new(ErrorKind::LimitExceeded, "out of memory for a packet"));
+        }
+        // SAFETY: as many bytes were allocated just now.
+        unsafe { data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
     pub(crate) fn as_ptr(&self) -> *mut ffi::AVPacket {
         self.0.as_ptr()
     }

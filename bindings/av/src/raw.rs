@@ -14,7 +14,43 @@ unsafe extern "C" {
         kind: c_int,
         size: *mut usize,
     ) -> *mut u8;
-    pub(crate) fn av_get_bytes_per_sample(format: c_int) -> c_int;
+    pub(crate) fn av_packet_new_side_data(packet: *mut ffi::AVPacket, kind: c_int, size: usize) -> *mut u8;
+    pub(crate) fn av_samples_set_silence(
+        data: *const *mut u8,
+        offset: c_int,
+        samples: c_int,
+        channels: c_int,
+        format: c_int,
+    ) -> c_int;
+    pub(crate) fn av_audio_fifo_alloc(
+        format: c_int,
+        channels: c_int,
+        samples: c_int,
+    ) -> *mut ffi::AVAudioFifo;
+    pub(crate) fn swr_alloc_set_opts2(
+        context: *mut *mut ffi::SwrContext,
+        out_layout: *const ffi::AVChannelLayout,
+        out_format: c_int,
+        out_rate: c_int,
+        in_layout: *const ffi::AVChannelLayout,
+        in_format: c_int,
+        in_rate: c_int,
+        log_offset: c_int,
+        log_context: *mut c_void,
+    ) -> c_int;
+    pub(crate) fn sws_isSupportedInput(format: c_int) -> c_int;
+    pub(crate) fn sws_getContext(
+        width: c_int,
+        height: c_int,
+        format: c_int,
+        out_width: c_int,
+        out_height: c_int,
+        out_format: c_int,
+        flags: c_int,
+        filter: *mut c_void,
+        out_filter: *mut c_void,
+        parameters: *const f64,
+    ) -> *mut ffi::SwsContext;
     pub(crate) fn av_log_set_callback(
         callback: Option<unsafe extern "C" fn(*mut c_void, c_int, *const c_char, *mut c_void)>,
     );

@@ -6,8 +6,9 @@ use std::slice;
 use bytes::Bytes;
 use ffmpeg_next::ffi;
 
+use crate::codec::codec_name;
 use crate::packet::some_time;
-use crate::raw::{self, read_enum};
+use crate::raw::read_enum;
 
 /// What a stream carries.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -130,12 +131,6 @@ const MEDIA_AUDIO: c_int = 1;
 
 /// `AV_PKT_DATA_DISPLAYMATRIX` of `enum AVPacketSideDataType`.
 const DISPLAY_MATRIX: c_int = 5;
-
-fn codec_name(id: c_int) -> String {
-    // SAFETY: any integer is answered with a static string.
-    let name = unsafe { CStr::from_ptr(raw::avcodec_get_name(id)) };
-    name.to_string_lossy().into_owned()
-}
 
 /// # Safety
 /// `data` is null or points to `size` readable bytes.

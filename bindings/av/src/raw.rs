@@ -1,0 +1,48 @@
+//! Functions of libav that the bindings give with Rust enums or with a `va_list` type, declared with plain integers.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use ffmpeg_next::ffi;
+
+// Each signature is the C one with `enum` as `int` (what the C ABI says for these enums) and `va_list` as the pointer
+// that it is passed as on x86-64 and AArch64.
+unsafe extern "C" {
+    pub(crate) fn avcodec_get_name(id: c_int) -> *const c_char;
+    pub(crate) fn avcodec_find_decoder(id: c_int) -> *const ffi::AVCodec;
+    pub(crate) fn av_packet_get_side_data(
+        packet: *const ffi::AVPacket,
+        kind: c_int,
+        size: *mut usize,
+    ) -> *mut u8;
+    pub(crate) fn av_get_bytes_per_sample(format: c_int) -> c_int;
+    pub(crate) fn av_log_set_callback(
+        callback: Option<unsafe extern "C" fn(*mut c_void, c_int, *const c_char, *mut c_void)>,
+    );
+    pub(crate) fn av_log_format_line2(
+        class: *mut c_void,
+        level: c_int,
+        format: *const c_char,
+        arguments: *mut c_void,
+        line: *mut c_char,
+        line_size: c_int,
+        print_prefix: *mut c_int,
+    ) -> c_int;
+}
+
+/// Reads a field of a Rust enum type as the integer that it is in C.
+///
+/// The place must be readable and hold a C enum.
+macro_rules! read_enum {
+    ($place:expr) => {
+        (&raw const $place).cast::<std::ffi::c_int>().read()
+    };
+}
+
+/// Writes an integer into a field of a Rust enum type.
+macro_rules! write_enum {
+    ($place:expr, $value:expr) => {
+        (&raw mut $place).cast::<std::ffi::c_int>().write($value)
+    };
+}
+
+pub(crate) use {read_enum, write_enum};

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod codec;
 pub mod error;
+pub mod mp4;
 pub mod source;
 pub mod time;
 

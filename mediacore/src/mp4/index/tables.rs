@@ -1,0 +1,357 @@
+//! The tables of one track in their compact form, from an `stbl`.
+
+use std::ops::Range;
+
+use super::chunks::{Chunks, Sizes};
+use super::compositions::Compositions;
+use super::times::Times;
+use super::{Note, note, wide};
+use crate::mp4::boxes::{BoxError, BoxProblem, Cursor, FourCc};
+
+/// All samples of one track.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) count: u32,
+    pub(super) bytes: u64,
+    pub(super) range: Range<u64>,
+    pub(super) times: Times,
+    pub(super) compositions: Compositions,
+    pub(super) sizes: Sizes,
+    pub(super) chunks: Chunks,
+    pub(super) sync: Sync,
+}
+
+/// Which samples decoding can start at.
+#[derive(Debug)]
+pub(super) enum Sync {
+    All,
+    List(Vec<u32>),
+}
+
+impl Tables {
+    pub(super) fn heap_size(&self) -> usize {
+        let sync = match &self.sync {
+            Sync::All => 0,
+            Sync::List(list) => list.capacity() * 4,
+        };
+        sync + self.times.heap_size()
+            + self.compositions.heap_size()
+            + self.sizes.heap_size()
+            + self.chunks.heap_size()
+    }
+}
+
+/// The boxes of an `stbl` that matter here, each at the start of its body.
+pub(super) struct Stbl<'a> {
+    stbl: Cursor<'a>,
+    pub(super) stsd: Option<Cursor<'a>>,
+    stts: Option<Cursor<'a>>,
+    ctts: Option<Cursor<'a>>,
+    stsc: Option<Cursor<'a>>,
+    sizes: Option<Cursor<'a>>,
+    offsets: Option<Cursor<'a>>,
+    stss: Option<Cursor<'a>>,
+}
+
+impl<'a> Stbl<'a> {
+    pub(super) fn find(stbl: Cursor<'a>) -> Result<Self, BoxError> {
+        let mut found = Self {
+            stbl,
+            stsd: None,
+            stts: None,
+            ctts: None,
+            stsc: None,
+            sizes: None,
+            offsets: None,
+            stss: None,
+        };
+        let mut at = stbl;
+        while let Some(child) = at.next_box()? {
+            let place = match &child.kind().0 {
+                b"stsd" => &mut found.stsd,
+                b"stts" => &mut found.stts,
+                b"ctts" => &mut found.ctts,
+                b"stsc" => &mut found.stsc,
+                b"stsz" | b"stz2" => &mut found.sizes,
+                b"stco" | b"co64" => &mut found.offsets,
+                b"stss" => &mut found.stss,
+                _ => continue,
+            };
+            place.get_or_insert(child);
+        }
+        Ok(found)
+    }
+
+    /// Reads the tables of track `id`; samples beyond `file` bytes are left out. The second value is the number of
+    /// samples that the tables claim.
+    pub(super) fn read(&self, id: u32, file: u64, notes: &mut Vec<Note>) -> Result<(Tables, u32), BoxError> {
+        let (sizes, claimed) = match self.sizes {
+            Some(at) => sizes(at)?,
+            None => (Sizes::Each(Vec::new()), 0),
+        };
+        let mut disagree = |table, described: u64| {
+            let samples = claimed;
+            note(
+                notes,
+                Note::Disagreement {
+                    track: id,
+                    table,
+                    described,
+                    samples,
+                },
+            );
+        };
+        let need = |table: Option<Cursor<'a>>, kind: [u8; 4]| match table {
+            None if claimed > 0 => Err(self.stbl.error(BoxProblem::Missing(FourCc(kind)))),
+            found => found
+                .map(|mut at| runs(&mut at))
+                .transpose()
+                .map(Option::unwrap_or_default),
+        };
+        let stts = need(self.stts, *b"stts")?;
+        let ctts = self
+            .ctts
+            .map(|mut at| runs(&mut at))
+            .transpose()?
+            .unwrap_or_default();
+
+        let placed = match (self.stsc, self.offsets) {
+            (Some(stsc), Some(offsets)) => Placed::read(stsc, offsets, claimed, &sizes, file)?,
+            _ if claimed == 0 => Placed::default(),
+            (None, _) => return Err(self.stbl.error(BoxProblem::Missing(FourCc(*b"stsc")))),
+            (_, None) => return Err(self.stbl.error(BoxProblem::Missing(FourCc(*b"stco")))),
+        };
+        let count = placed.count;
+        if count < claimed && !placed.beyond {
+            disagree("stsc", u64::from(count));
+        }
+        let (times, covered) = Times::build(0, count, stts.chunks_exact(8).map(pair));
+        if covered != u64::from(claimed) {
+            disagree("stts", covered);
+        }
+        let offsets = ctts.chunks_exact(8).map(|entry| {
+            let (samples, offset) = pair(entry);
+            (samples, offset.cast_signed())
+        });
+        let (compositions, covered) = Compositions::build(count, offsets);
+        if self.ctts.is_some() && covered != u64::from(claimed) {
+            disagree("ctts", covered);
+        }
+        if placed.beyond {
+            let first = count;
+            note(notes, Note::Truncated { track: id, first });
+        }
+        let mut sizes = sizes;
+        if let Sizes::Each(list) = &mut sizes {
+            list.truncate(wide(count));
+            list.shrink_to_fit();
+        }
+        let tables = Tables {
+            count,
+            bytes: sizes.sum(0, count),
+            range: placed.range,
+            times,
+            compositions,
+            sizes,
+            chunks: placed.chunks,
+            sync: match self.stss {
+                Some(at) => sync(at, count)?,
+                None => Sync::All,
+            },
+        };
+        Ok((tables, claimed))
+    }
+}
+
+/// Two big-endian numbers; `entry` has 8 bytes.
+fn pair(entry: &[u8]) -> (u32, u32) {
+    match entry {
+        [a, b, c, d, e, f, g, h] => (
+            u32::from_be_bytes([*a, *b, *c, *d]),
+            u32::from_be_bytes([*e, *f, *g, *h]),
+        ),
+        _ => (0, 0),
+    }
+}
+
+fn numbers(table: &[u8]) -> impl Iterator<Item = u32> {
+    let (numbers, _) = table.as_chunks::<4>();
+    numbers.iter().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+/// The entries of an `stts` or `ctts`: version and flags, count, 8 bytes each.
+fn runs<'a>(at: &mut Cursor<'a>) -> Result<&'a [u8], BoxError> {
+    at.full_box()?;
+    let count = at.u32()?;
+    at.entries(count, 8)
+}
+
+/// `stsz` or `stz2` (8.7.3): the sizes, and how many samples there are.
+fn sizes(mut at: Cursor<'_>) -> Result<(Sizes, u32), BoxError> {
+    at.full_box()?;
+    let compact = at.kind() == FourCc(*b"stz2");
+    let word = at.u32()?;
+    let count = at.u32()?;
+    if !compact && word != 0 {
+        return Ok((Sizes::Constant(word), count));
+    }
+    let list = match if compact { word & 0xff } else { 32 } {
+        32 => numbers(at.entries(count, 4)?).collect(),
+        16 => {
+            let (sizes, _) = at.entries(count, 2)?.as_chunks::<2>();
+            sizes
+                .iter()
+                .map(|size| u32::from(u16::from_be_bytes(*size)))
+                .collect()
+        }
+        8 => at
+            .entries(count, 1)?
+            .iter()
+            .map(|size| u32::from(*size))
+            .collect(),
+        4 => {
+            let bytes = at.entries(count.div_ceil(2), 1)?;
+            let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            halves.map(u32::from).take(wide(count)).collect()
+        }
+        bits => return Err(at.invalid(format!("sample sizes of {bits} bits"))),
+    };
+    Ok((Sizes::Each(list), count))
+}
+
+fn sync(mut at: Cursor<'_>, samples: u32) -> Result<Sync, BoxError> {
+    at.full_box()?;
+    let count = at.u32()?;
+    let table = at.entries(count, 4)?;
+    let mut list: Vec<u32> = numbers(table)
+        .filter_map(|number| number.checked_sub(1))
+        .filter(|number| *number < samples)
+        .collect();
+    if !list.is_sorted_by(|a, b| a < b) {
+        list.sort_unstable();
+        list.dedup();
+    }
+    list.shrink_to_fit();
+    // An `stss` that lists every sample says the same as none.
+    Ok(if samples > 0 && list.len() == wide(samples) {
+        Sync::All
+    } else {
+        Sync::List(list)
+    })
+}
+
+/// What `stsc` and `stco` say together.
+#[derive(Default)]
+struct Placed {
+    chunks: Chunks,
+    count: u32,
+    range: Range<u64>,
+    beyond: bool,
+}
+
+impl Placed {
+    fn read(
+        mut stsc: Cursor<'_>,
+        mut stco: Cursor<'_>,
+        claimed: u32,
+        sizes: &Sizes,
+        file: u64,
+    ) -> Result<Self, BoxError> {
+        stsc.full_box()?;
+        let count = stsc.u32()?;
+        let stsc_at = stsc;
+        let (runs, _) = stsc.entries(count, 12)?.as_chunks::<12>();
+        let large = stco.kind() == FourCc(*b"co64");
+        stco.full_box()?;
+        let chunk_count = stco.u32()?;
+        let offsets = stco.entries(chunk_count, if large { 8 } else { 4 })?;
+
+        let mut placed = Self {
+            chunks: match sizes {
+                Sizes::Constant(_) => Chunks::runs(),
+                Sizes::Each(_) => Chunks::pieces(),
+            },
+            range: u64::MAX..0,
+            ..Self::default()
+        };
+        let mut first = 1;
+        for (i, run) in runs.iter().enumerate() {
+            let [a, b, c, d, e, f, g, h, entry @ ..] = *run;
+            let start = u32::from_be_bytes([a, b, c, d]);
+            let per_chunk = u32::from_be_bytes([e, f, g, h]);
+            if if i == 0 { start != 1 } else { start <= first } {
+                let mut at = stsc_at;
+                at.skip(i * 12)?;
+                return Err(at.invalid(format!("entry {i} starts at chunk {start}, after chunk {first}")));
+            }
+            first = start;
+            let next = runs.get(i + 1).and_then(|run| run.first_chunk::<4>());
+            let next = next.map_or(u32::MAX, |next| u32::from_be_bytes(*next)).max(start);
+            let range = wide(start) - 1..wide(next.min(chunk_count.saturating_add(1))).saturating_sub(1);
+            if range.is_empty() || per_chunk == 0 {
+                continue;
+            }
+            placed
+                .chunks
+                .set_entry(placed.count, u32::from_be_bytes(entry).saturating_sub(1));
+            let done = if large {
+                let (offsets, _) = offsets.as_chunks::<8>();
+                let offsets = offsets.get(range).unwrap_or_default();
+                let mut offsets = offsets.iter().map(|offset| u64::from_be_bytes(*offset));
+                offsets.any(|offset| placed.add(offset, per_chunk, claimed, sizes, file))
+            } else {
+                let (offsets, _) = offsets.as_chunks::<4>();
+                let offsets = offsets.get(range).unwrap_or_default();
+                let mut offsets = offsets
+                    .iter()
+                    .map(|offset| u64::from(u32::from_be_bytes(*offset)));
+                offsets.any(|offset| placed.add(offset, per_chunk, claimed, sizes, file))
+            };
+            if done {
+                break;
+            }
+        }
+        if placed.range.start > placed.range.end {
+            placed.range = 0..0;
+        }
+        placed.chunks.finish();
+        Ok(placed)
+    }
+
+    /// Adds a chunk; true when no further one is wanted.
+    fn add(&mut self, offset: u64, per_chunk: u32, claimed: u32, sizes: &Sizes, file: u64) -> bool {
+        let mut count = per_chunk.min(claimed - self.count);
+        let mut end = offset.saturating_add(sizes.sum(self.count, self.count + count));
+        if end > file && count > 0 {
+            self.beyond = true;
+            let room = file.saturating_sub(offset);
+            count = fitting(self.count, count, room, sizes);
+            end = offset.saturating_add(sizes.sum(self.count, self.count + count));
+        }
+        if count > 0 {
+            self.chunks.push_chunk(offset, self.count, count, sizes);
+            self.range.start = self.range.start.min(offset);
+            self.range.end = self.range.end.max(end);
+            self.count += count;
+        }
+        self.beyond || self.count == claimed
+    }
+}
+
+/// How many of `count` samples from `first` on fit into `room` bytes, which are fewer than all of them have.
+fn fitting(first: u32, count: u32, room: u64, sizes: &Sizes) -> u32 {
+    match sizes {
+        Sizes::Constant(size) => {
+            u32::try_from(room / u64::from((*size).max(1))).map_or(count, |fit| fit.min(count))
+        }
+        Sizes::Each(_) => {
+            let mut used = 0_u64;
+            let fits = (first..first + count).take_while(|sample| {
+                used = used.saturating_add(u64::from(sizes.of(*sample)));
+                used <= room
+            });
+            // Counts at most `count`.
+            u32::try_from(fits.count()).unwrap_or(count)
+        }
+    }
+}

@@ -84,7 +84,7 @@ fn a_clip_shows_the_span_and_copies_its_packets() {
         &["--from", "5.5s", "--to", "12s"],
     );
     let ours = assert_finished_clip(&path);
-    assert!((ours.duration - 6.5).abs() < 0.1, "{} s", ours.duration);
+    assert!((ours.duration - 6.5).abs() < 0.2, "{} s", ours.duration);
     let whole = judge::probe(&media("av_h264_aac_faststart.mp4"));
     for kind in ["video", "audio"] {
         let source: Vec<&str> = whole

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// A source that is the same each time, and taken faster than it plays: 20 s.
 fn source() -> VodHls {
-    VodHls::make(&media("av_h264_aac.ts"), Segments::Ts, false)
+    VodHls::make(&media("av_h264_aac_faststart.mp4"), Segments::Ts, false)
 }
 
 fn record(vod: &VodHls, target: &Target, method: &str, crash_at: Option<&str>) -> Run {

@@ -7,7 +7,7 @@ use mediastack_tests::recording::{Target, assert_finished};
 
 /// A playlist with an end is taken whole, faster than it plays.
 fn record(segments: Segments, encrypted: bool) {
-    let vod = VodHls::make(&media("av_h264_aac.ts"), segments, encrypted);
+    let vod = VodHls::make(&media("av_h264_aac_faststart.mp4"), segments, encrypted);
     let target = Target::default();
     let run = target
         .record(&vod.url(), &[])

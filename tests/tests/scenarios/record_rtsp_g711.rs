@@ -16,7 +16,7 @@ fn record(audio: &'static str) {
         input: &["-rtsp_transport", "tcp"],
         output: &["-an"],
         copied: &["video"],
-        times: Times::AfterSenderReport,
+        times: Times::MostSteps,
     };
     let outcome = record_beside_ffmpeg(plan, 5);
     let audio = outcome.ours.first("audio");

@@ -15,7 +15,7 @@ fn h265_is_recorded_as_hvc1() {
         input: &["-rtsp_transport", "tcp"],
         output: &["-tag:v", "hvc1"],
         copied: &["video", "audio"],
-        times: Times::AfterSenderReport,
+        times: Times::MostSteps,
     };
     let outcome = record_beside_ffmpeg(plan, 5);
     assert_eq!(outcome.ours.first("video").tag, "hvc1");

@@ -15,7 +15,7 @@ fn h264_and_aac_over_tcp() {
         input: &["-rtsp_transport", "tcp"],
         output: &[],
         copied: &["video", "audio"],
-        times: Times::AfterSenderReport,
+        times: Times::MostSteps,
     };
     record_beside_ffmpeg(plan, 5);
 }

@@ -15,7 +15,7 @@ fn h264_and_aac_over_udp() {
         input: &["-rtsp_transport", "udp"],
         output: &[],
         copied: &["video", "audio"],
-        times: Times::AfterSenderReport,
+        times: Times::MostSteps,
     };
     record_beside_ffmpeg(plan, 5);
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use mediastack_tests::binary;
 use mediastack_tests::fixtures::media;
-use mediastack_tests::judge::{self, assert_same_packets};
-use mediastack_tests::recording::assert_finished;
+use mediastack_tests::judge::{self, assert_faststart, assert_same_packets};
 use mediastack_tests::reference;
 
 fn remux(name: &str, copied: &[&str]) -> judge::Verdict {
@@ -19,7 +18,10 @@ fn remux(name: &str, copied: &[&str]) -> judge::Verdict {
         "--json".as_ref(),
     ];
     binary::run(&args, Duration::from_secs(20)).success().json();
-    let ours = assert_finished(&out);
+    assert_faststart(&out);
+    let ours = judge::probe(&out);
+    ours.assert_clean();
+    ours.assert_duration();
     let mut options = vec!["-strict", "-2"];
     if name.contains("hevc") {
         options.extend(["-tag:v", "hvc1"]);
@@ -32,6 +34,12 @@ fn remux(name: &str, copied: &[&str]) -> judge::Verdict {
     for kind in copied {
         assert_eq!(ours.first(kind).tag, reference.first(kind).tag, "{name}");
         assert_same_packets(ours.first(kind), reference.first(kind));
+        let start = |file: &judge::Verdict| file.first(kind).start() - file.start();
+        assert!(
+            (start(&ours) - start(&reference)).abs() < 0.045,
+            "{name}: {kind} starts {} s late",
+            start(&ours)
+        );
     }
     ours
 }

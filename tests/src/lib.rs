@@ -15,5 +15,6 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod publish;
+pub mod recording;
 pub mod reference;
 pub mod rtsp;

@@ -1,4 +1,23 @@
 //! Every scenario is a module; all are one program, so that they link once and wait for real time side by side.
 #![forbid(unsafe_code)]
 
+mod audio_thumbnail_clip;
+mod bad_input;
+mod half_open;
 mod harness;
+mod kill;
+mod kill_finishing;
+mod layers;
+mod reconnect;
+mod record_hls_fmp4;
+mod record_hls_ts;
+mod record_hls_vod_aes;
+mod record_http_flv;
+mod record_rtmp;
+mod record_rtsp_g711;
+mod record_rtsp_h265;
+mod record_rtsp_tcp;
+mod record_rtsp_udp;
+mod remux;
+mod secrets;
+mod signals;

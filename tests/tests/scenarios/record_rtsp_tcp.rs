@@ -1,0 +1,21 @@
+use mediastack_tests::judge::Times;
+use mediastack_tests::recording::{Plan, record_beside_ffmpeg};
+use mediastack_tests::rtsp::{Mount, RtspServer};
+
+#[test]
+fn h264_and_aac_over_tcp() {
+    let server = RtspServer::start(Mount {
+        video: "h264",
+        audio: "aac",
+        protocols: "tcp",
+    });
+    let plan = Plan {
+        url: &server.url(),
+        options: &["--rtsp-transport", "tcp"],
+        input: &["-rtsp_transport", "tcp"],
+        output: &[],
+        copied: &["video", "audio"],
+        times: Times::MostSteps,
+    };
+    record_beside_ffmpeg(plan, 5);
+}

@@ -107,6 +107,8 @@ pub enum Notice {
     },
 }
 
+/// After so many packets without a hole, a loss that the source told of is listed as it was told.
+const LOSS_PACKETS: u32 = 300;
 /// More audio tracks than any broadcast has.
 const MAX_AUDIO: usize = 8;
 /// What may be held before the recording begins.
@@ -131,6 +133,8 @@ pub(crate) struct Intake {
     cutter: Cutter,
     part: Option<Part>,
     dropped: Dropped,
+    /// What the source said is missing, where that is, and how many packets came since.
+    loss: Option<(Loss, Duration, u32)>,
     placed: Vec<Placed>,
     events: Vec<timeline::Event>,
     full: bool,
@@ -191,6 +195,7 @@ impl Intake {
             gate: Gate::Closed(Closed::default()),
             part: None,
             dropped: Dropped::default(),
+            loss: None,
             placed: Vec::new(),
             events: Vec::new(),
             full: false,
@@ -213,15 +218,19 @@ impl Intake {
         self.settle(out);
     }
 
-    /// The source itself says that media is missing here.
+    /// The source itself says that media is missing here: listed with the hole that its timestamps show, or without one when they
+    /// show none.
     pub(crate) fn lost(&mut self, loss: Loss, out: &mut Vec<Output>) {
-        let Loss { length, cause } = loss;
-        out.push(Output::Gap {
-            at: self.timeline.frontier(),
-            length: length.unwrap_or_default(),
-            cause,
-            kind: None,
-        });
+        self.tell_loss(out);
+        self.timeline.lost(loss.cause.clone());
+        self.loss = Some((loss, self.timeline.frontier(), 0));
+    }
+
+    /// Lists a loss for which no hole was seen.
+    fn tell_loss(&mut self, out: &mut Vec<Output>) {
+        if let Some((Loss { length, cause }, at, _)) = self.loss.take() {
+            out.push(Output::Gap { at, length: length.unwrap_or_default(), cause, kind: None });
+        }
     }
 
     /// How much is on the recording's timeline.
@@ -307,6 +316,12 @@ impl Intake {
             self.take(Held { lane: index, sample, at: now }, out);
         }
         self.settle(out);
+        if let Some((_, _, packets)) = &mut self.loss {
+            *packets += 1;
+            if *packets > LOSS_PACKETS {
+                self.tell_loss(out);
+            }
+        }
     }
 
     /// The end: everything that is held goes out.
@@ -318,6 +333,7 @@ impl Intake {
         }
         self.timeline.flush(&mut self.placed, &mut self.events);
         self.settle(out);
+        self.tell_loss(out);
         for index in 0..self.lanes.len() {
             if let Some(transcode) = self.lanes[index].transcode() {
                 let samples = transcode.finish();
@@ -577,7 +593,11 @@ impl Intake {
                     .and_then(|track| self.lanes.iter().find(|lane| lane.owns(track)))
                     .map(|lane| lane.kind);
                 let cause = match cause {
-                    Cause::Connection(cause) | Cause::Source(cause) => cause,
+                    Cause::Source(cause) => {
+                        self.loss = None;
+                        cause
+                    }
+                    Cause::Connection(cause) => cause,
                     Cause::Silence => "the source sent nothing".to_owned(),
                     Cause::Missing => "the source's timestamps jump ahead".to_owned(),
                 };

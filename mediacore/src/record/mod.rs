@@ -19,6 +19,7 @@ pub(crate) mod lane;
 pub mod manifest;
 mod part;
 pub mod place;
+pub mod rebuild;
 pub mod recover;
 mod recorder;
 mod report;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::codec::{Codec, Media, Rotation, Track};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::source::TrackInfo;
 use crate::time::{Ticks, Timescale};
 
@@ -53,7 +53,7 @@ impl Transcode {
             sample_rate: None,
             channels: None,
         };
-        let failed = |error: av::Error| Error::from(error).context(format!("audio codec {}", info.codec));
+        let failed = |error| crate::source::libav::error(error).context(format!("audio codec {}", info.codec));
         let inner = av::Transcoder::new(&from, &to).map_err(failed)?;
         let track = Track {
             codec: Codec::Aac,

@@ -2,6 +2,7 @@
 
 mod egress;
 mod http;
+pub(crate) mod libav;
 mod url;
 
 use std::time::Duration;

@@ -32,6 +32,7 @@ mod epoch;
 mod judge;
 mod lane;
 mod pace;
+mod place;
 mod reorder;
 mod report;
 mod seam;

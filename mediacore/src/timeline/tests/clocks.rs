@@ -322,3 +322,53 @@ fn i64_extremes_among_good_packets() {
         run.sound().lasts(20.0).has(0, 0, 0);
     }
 }
+
+#[test]
+fn sound_that_reaches_a_reset_after_the_seam_is_closed_follows() {
+    for late in [11.4, 12.5, 15.0] {
+        let run = Stream::new(Form::default())
+            .shift(VIDEO, 10.0, -110.0)
+            .shift(AUDIO, late, -110.0)
+            .run();
+        run.sound().lasts(20.0).has(0, 1, 0);
+        assert_eq!(run.counters.outliers, 0);
+    }
+}
+
+#[test]
+fn a_reset_where_sound_is_interleaved_late() {
+    for lag in [3, 7] {
+        let mut stream = Stream::new(Form::default())
+            .shift(VIDEO, 10.0, -110.0)
+            .shift(AUDIO, 10.0, -110.0);
+        for packet in &mut stream.packets {
+            packet.at += if packet.track == AUDIO {
+                lag * SECOND / 10
+            } else {
+                0
+            };
+        }
+        stream.packets.sort_by_key(|packet| packet.at);
+        let run = stream.run();
+        run.sound().lasts(20.0).has(0, 1, 0);
+        assert!(run.hole(VIDEO) < 0.05 && run.hole(AUDIO) < 0.05);
+    }
+}
+
+#[test]
+fn a_reset_of_b_frames_without_dts() {
+    let form = Form {
+        gop: &[0, 4, 2, 1, 3],
+        ..Form::default()
+    };
+    let run = Stream::new(form)
+        .shift(VIDEO, 10.08, -110.0)
+        .shift(AUDIO, 10.0, -110.0)
+        .each(|packet| {
+            if packet.track == VIDEO {
+                packet.dts = None;
+            }
+        })
+        .run();
+    run.sound().has(0, 1, 0);
+}

@@ -75,10 +75,8 @@ impl Samples {
         let (data, count) = unsafe { ((*f).extended_data.cast::<*const u8>(), (*f).nb_samples) };
         if let (Some(resampler), Ok(skip @ 1..)) = (&self.resampler, c_int::try_from(skip)) {
             // SAFETY: a valid resampler.
-            check(
-                unsafe { ffi::swr_drop_output(resampler.context.as_ptr(), skip) },
-                "drop samples",
-            )?;
+            let code = unsafe { ffi::swr_drop_output(resampler.context.as_ptr(), skip) };
+            check(code, "drop samples")?;
         }
         self.convert(data, count, encoder)
     }
@@ -106,10 +104,8 @@ impl Samples {
         let out = Frame::samples(room, encoder)?;
         // SAFETY: the output has room for `room` samples in the encoder's form; the input is a frame in the form that the
         // resampler was made for, or null to drain.
-        let made = check(
-            unsafe { ffi::swr_convert(context, (*out.as_ptr()).extended_data, room, data, count) },
-            "resample",
-        )?;
+        let code = unsafe { ffi::swr_convert(context, (*out.as_ptr()).extended_data, room, data, count) };
+        let made = check(code, "resample")?;
         self.write(&out, made)
     }
 

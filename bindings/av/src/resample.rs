@@ -1,6 +1,6 @@
 //! [`Samples`]: decoded sound in the encoder's form, in a queue.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
 
 use ffmpeg_next::ffi;
@@ -140,7 +140,11 @@ impl Samples {
     fn read_into(&mut self, frame: &Frame, count: c_int) -> Result<c_int, Error> {
         // SAFETY: the frame has room for `count` samples in the queue's format.
         let code = unsafe {
-            ffi::av_audio_fifo_read(self.queue.as_ptr(), (*frame.as_ptr()).extended_data.cast(), count)
+            ffi::av_audio_fifo_read(
+                self.queue.as_ptr(),
+                (*frame.as_ptr()).extended_data.cast::<*mut c_void>(),
+                count,
+            )
         };
         check(code, "read samples")
     }
@@ -148,7 +152,11 @@ impl Samples {
     fn write(&mut self, frame: &Frame, count: c_int) -> Result<(), Error> {
         // SAFETY: the frame holds at least `count` samples in the queue's format.
         let code = unsafe {
-            ffi::av_audio_fifo_write(self.queue.as_ptr(), (*frame.as_ptr()).extended_data.cast(), count)
+            ffi::av_audio_fifo_write(
+                self.queue.as_ptr(),
+                (*frame.as_ptr()).extended_data.cast::<*mut c_void>(),
+                count,
+            )
         };
         check(code, "queue samples").map(|_| ())
     }

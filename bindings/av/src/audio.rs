@@ -162,11 +162,16 @@ impl Transcoder {
         let (data, size) = unsafe { ((*context).extradata, (*context).extradata_size) };
         match usize::try_from(size) {
             // SAFETY: libav says that `size` bytes are there; they are copied.
-            Ok(size) if size > 0 && !data.is_null() => {
-                Bytes::copy_from_slice(unsafe { std::slice::from_raw_parts(data, size) })
-            }
+            Ok(size) if size > 0 && !data.is_null() => unsafe {
+                Bytes::copy_from_slice(std::slice::from_raw_parts(data, size))
+            },
             _ => Bytes::new(),
         }
+    }
+
+    fn bit_rate(&self) -> i64 {
+        // SAFETY: an open encoder's plain field.
+        unsafe { (*self.encoder.as_ptr()).bit_rate }
     }
 
     /// Packets that could not be decoded so far.
@@ -181,8 +186,7 @@ impl Transcoder {
             extradata: self.extradata(),
             sample_rate: self.rate,
             channels: self.channels(),
-            // SAFETY: an open encoder's plain field.
-            bit_rate: unsafe { (*self.encoder.as_ptr()).bit_rate },
+            bit_rate: self.bit_rate(),
             initial_padding: self.initial_padding(),
             frame_size: self.frame_size(),
         }

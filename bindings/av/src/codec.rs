@@ -62,22 +62,16 @@ impl Codec {
 
     pub(crate) fn open(&mut self, what: &str) -> Result<(), Error> {
         // SAFETY: a context that was made for this codec and is not open.
-        check(
-            unsafe { ffi::avcodec_open2(self.as_ptr(), self.codec(), null_mut()) },
-            what,
-        )
-        .map(|_| ())
+        let code = unsafe { ffi::avcodec_open2(self.as_ptr(), self.codec(), null_mut()) };
+        check(code, what).map(|_| ())
     }
 
     /// Gives a decoder one packet, or the end.
     pub(crate) fn send_packet(&mut self, packet: Option<&Packet>) -> Result<(), Error> {
         let packet = packet.map_or(null(), |packet| packet.as_ptr().cast_const());
         // SAFETY: an open decoder, and a valid packet or null; libav takes its own reference.
-        check(
-            unsafe { ffi::avcodec_send_packet(self.as_ptr(), packet) },
-            "decode",
-        )
-        .map(|_| ())
+        let code = unsafe { ffi::avcodec_send_packet(self.as_ptr(), packet) };
+        check(code, "decode").map(|_| ())
     }
 
     /// The next decoded frame into `frame`; false when it wants more packets, or at the end.
@@ -160,10 +154,8 @@ impl Frame {
 
     fn with_buffer(self) -> Result<Self, Error> {
         // SAFETY: the frame says what it needs room for and has none yet.
-        check(
-            unsafe { ffi::av_frame_get_buffer(self.as_ptr(), 0) },
-            "allocate a frame",
-        )?;
+        let code = unsafe { ffi::av_frame_get_buffer(self.as_ptr(), 0) };
+        check(code, "allocate a frame")?;
         Ok(self)
     }
 }

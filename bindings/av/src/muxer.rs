@@ -79,23 +79,19 @@ impl Output {
             output.add(track)?;
         }
         // SAFETY: the context's own field receives the I/O context; the rest may be null.
-        check(
-            unsafe {
-                ffi::avio_open2(
-                    &raw mut (*context.as_ptr()).pb,
-                    address.as_ptr(),
-                    ffi::AVIO_FLAG_WRITE as c_int,
-                    null(),
-                    null_mut(),
-                )
-            },
-            &what,
-        )?;
+        let code = unsafe {
+            ffi::avio_open2(
+                &raw mut (*context.as_ptr()).pb,
+                address.as_ptr(),
+                ffi::AVIO_FLAG_WRITE as c_int,
+                null(),
+                null_mut(),
+            )
+        };
+        check(code, &what)?;
         // SAFETY: a context with streams and I/O.
-        check(
-            unsafe { ffi::avformat_write_header(context.as_ptr(), null_mut()) },
-            &what,
-        )?;
+        let code = unsafe { ffi::avformat_write_header(context.as_ptr(), null_mut()) };
+        check(code, &what)?;
         Ok(output)
     }
 

@@ -39,10 +39,8 @@ impl Packet {
         let size = c_int::try_from(data.len())
             .map_err(|_| Error::new(ErrorKind::LimitExceeded, "a packet of more than 2 GiB"))?;
         // SAFETY: the packet is allocated and empty.
-        crate::error::check(
-            unsafe { ffi::av_new_packet(packet.as_ptr(), size) },
-            "allocate a packet",
-        )?;
+        let code = unsafe { ffi::av_new_packet(packet.as_ptr(), size) };
+        crate::error::check(code, "allocate a packet")?;
         // SAFETY: `av_new_packet` made `data` point to `size` writable bytes that overlap nothing.
         unsafe {
             (*packet.as_ptr())

@@ -232,10 +232,8 @@ impl Search {
         let (parameters, id) = unsafe { ((*pointer).codecpar, read_enum!((*(*pointer).codecpar).codec_id)) };
         let mut decoder = Codec::decoder(id)?;
         // SAFETY: valid parameters, which are copied into a context that is not open yet.
-        check(
-            unsafe { ffi::avcodec_parameters_to_context(decoder.as_ptr(), parameters) },
-            "open a decoder",
-        )?;
+        let code = unsafe { ffi::avcodec_parameters_to_context(decoder.as_ptr(), parameters) };
+        check(code, "open a decoder")?;
         // SAFETY: plain fields of a context that is not open yet.
         unsafe {
             (*decoder.as_ptr()).pkt_timebase = (*pointer).time_base;

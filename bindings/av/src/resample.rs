@@ -1,6 +1,6 @@
 //! [`Samples`]: decoded sound in the encoder's form, in a queue.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
 
 use ffmpeg_next::ffi;
@@ -75,10 +75,8 @@ impl Samples {
         let (data, count) = unsafe { ((*f).extended_data.cast::<*const u8>(), (*f).nb_samples) };
         if let (Some(resampler), Ok(skip @ 1..)) = (&self.resampler, c_int::try_from(skip)) {
             // SAFETY: a valid resampler.
-            check(
-                unsafe { ffi::swr_drop_output(resampler.context.as_ptr(), skip) },
-                "drop samples",
-            )?;
+            let code = unsafe { ffi::swr_drop_output(resampler.context.as_ptr(), skip) };
+            check(code, "drop samples")?;
         }
         self.convert(data, count, encoder)
     }
@@ -106,10 +104,8 @@ impl Samples {
         let out = Frame::samples(room, encoder)?;
         // SAFETY: the output has room for `room` samples in the encoder's form; the input is a frame in the form that the
         // resampler was made for, or null to drain.
-        let made = check(
-            unsafe { ffi::swr_convert(context, (*out.as_ptr()).extended_data, room, data, count) },
-            "resample",
-        )?;
+        let code = unsafe { ffi::swr_convert(context, (*out.as_ptr()).extended_data, room, data, count) };
+        let made = check(code, "resample")?;
         self.write(&out, made)
     }
 
@@ -144,7 +140,11 @@ impl Samples {
     fn read_into(&mut self, frame: &Frame, count: c_int) -> Result<c_int, Error> {
         // SAFETY: the frame has room for `count` samples in the queue's format.
         let code = unsafe {
-            ffi::av_audio_fifo_read(self.queue.as_ptr(), (*frame.as_ptr()).extended_data.cast(), count)
+            ffi::av_audio_fifo_read(
+                self.queue.as_ptr(),
+                (*frame.as_ptr()).extended_data.cast::<*mut c_void>(),
+                count,
+            )
         };
         check(code, "read samples")
     }
@@ -152,7 +152,11 @@ impl Samples {
     fn write(&mut self, frame: &Frame, count: c_int) -> Result<(), Error> {
         // SAFETY: the frame holds at least `count` samples in the queue's format.
         let code = unsafe {
-            ffi::av_audio_fifo_write(self.queue.as_ptr(), (*frame.as_ptr()).extended_data.cast(), count)
+            ffi::av_audio_fifo_write(
+                self.queue.as_ptr(),
+                (*frame.as_ptr()).extended_data.cast::<*mut c_void>(),
+                count,
+            )
         };
         check(code, "queue samples").map(|_| ())
     }

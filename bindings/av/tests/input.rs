@@ -24,11 +24,14 @@ fn read_all(input: &mut Input) -> Vec<Packet> {
     packets
 }
 
-/// What makes two readings the same.
-fn essence(packets: &[Packet]) -> Vec<(usize, Option<i64>, Option<i64>, Vec<u8>)> {
+/// What makes two packets the same.
+#[derive(Debug, PartialEq)]
+struct Essence(usize, Option<i64>, Option<i64>, Vec<u8>);
+
+fn essence(packets: &[Packet]) -> Vec<Essence> {
     packets
         .iter()
-        .map(|p| (p.stream(), p.pts(), p.dts(), p.data().to_vec()))
+        .map(|p| Essence(p.stream(), p.pts(), p.dts(), p.data().to_vec()))
         .collect()
 }
 

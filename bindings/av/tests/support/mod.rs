@@ -29,7 +29,6 @@ impl Media {
     }
 
     /// Two seconds of H.264 (160x90, 25 fps, key frame each second) and AAC.
-    #[allow(dead_code, reason = "not every test file uses it")]
     pub(crate) fn video(&self, name: &str, more: &str) -> PathBuf {
         self.make(
             name,
@@ -42,7 +41,6 @@ impl Media {
 }
 
 /// A path as text.
-#[allow(dead_code, reason = "not every test file uses it")]
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a UTF-8 path")
 }

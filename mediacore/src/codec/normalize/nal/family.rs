@@ -76,7 +76,7 @@ impl Family {
     pub(super) const fn sets_only_in_entry(self) -> bool {
         match self {
             Self::H264 => false,
-            Self::Hevc => true,
+            Self::Hevc => false,
         }
     }
 

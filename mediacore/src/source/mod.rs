@@ -1,7 +1,11 @@
 //! A live input: where it is, how it is opened, and what it gives.
 
 mod egress;
+mod hls;
 mod http;
+mod libav;
+mod open;
+mod progressive;
 mod url;
 
 use std::time::Duration;
@@ -14,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::{Ticks, TimeBase};
 pub use av::Interrupt;
 pub use egress::{Egress, Network};
+pub use hls::Start as HlsStart;
+pub use open::{Options, RtspTransport, opener};
 pub use url::{MAX_URL_BYTES, Scheme, SourceUrl};
 
 /// Opens one connection to a source.
@@ -34,6 +40,12 @@ pub trait Input: Send {
     ///
     /// Answers within 200 ms once the interrupt given at opening fires: `Cancelled`, or `TimedOut` for its deadline.
     fn read(&mut self) -> Result<InputEvent>;
+
+    /// How long [`Input::read`] may block although the source is well: a watchdog that fires earlier is wrong. Segmented
+    /// sources give nothing between two segments; everything else gives a packet many times per second.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(10)
+    }
 }
 
 /// What a connection gives.

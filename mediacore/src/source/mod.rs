@@ -1,8 +1,11 @@
 //! A live input: where it is, how it is opened, and what it gives.
 
 mod egress;
+mod hls;
 mod http;
 pub(crate) mod libav;
+mod open;
+mod progressive;
 mod url;
 
 use std::time::Duration;
@@ -15,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::{Ticks, TimeBase};
 pub use av::Interrupt;
 pub use egress::{Egress, Network};
+pub use hls::Start as HlsStart;
+pub use open::{Options, RtspTransport, opener};
 pub use url::{MAX_URL_BYTES, Scheme, SourceUrl};
 
 /// Opens one connection to a source.
@@ -36,10 +41,10 @@ pub trait Input: Send {
     /// Answers within 200 ms once the interrupt given at opening fires: `Cancelled`, or `TimedOut` for its deadline.
     fn read(&mut self) -> Result<InputEvent>;
 
-    /// How long this connection may be silent though it is healthy, when that is longer than the recorder's own patience: HLS
-    /// comes in lumps of a segment.
+    /// How long [`Input::read`] may block although the source is well: a watchdog that fires earlier is wrong. Segmented
+    /// sources give nothing between two segments; everything else gives a packet many times per second.
     fn patience(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_secs(10)
     }
 }
 

@@ -271,7 +271,10 @@ impl Placed {
                 Sizes::Constant(_) => Chunks::runs(),
                 Sizes::Each(_) => Chunks::pieces(),
             },
-            range: u64::MAX..0,
+            range: Range {
+                start: u64::MAX,
+                end: 0,
+            },
             ..Self::default()
         };
         let mut first = 1;

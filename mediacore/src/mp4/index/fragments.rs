@@ -1,5 +1,7 @@
 //! `moof`: the samples of fragments, appended to those of the `moov`.
 
+use std::ops::Range;
+
 use super::chunks::{Chunks, Sizes};
 use super::compositions::Compositions;
 use super::moov::Extends;
@@ -254,7 +256,7 @@ struct Growing {
     compositions: Vec<(u32, i32)>,
     sizes: Vec<u32>,
     bytes: u64,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     next_offset: u64,
     chunks: Chunks,
     sync: Vec<u32>,
@@ -276,7 +278,10 @@ impl Growing {
             compositions: Vec::new(),
             sizes: Vec::new(),
             bytes: 0,
-            range: u64::MAX..0,
+            range: Range {
+                start: u64::MAX,
+                end: 0,
+            },
             next_offset: 0,
             chunks: Chunks::pieces(),
             sync: Vec::new(),

@@ -122,7 +122,7 @@ pub fn record_beside_ffmpeg(plan: Plan<'_>, seconds: u32) -> Outcome {
         .collect();
     let mut reference = Reference::start(
         plan.url,
-        Duration::from_secs(seconds.into()),
+        Duration::from_secs(u64::from(seconds) + 2),
         plan.input,
         plan.output,
     );

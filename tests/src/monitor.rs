@@ -22,7 +22,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Monitor {
     seen: Arc<Mutex<Vec<Seen>>>,
-    _process: Process,
+    process: Process,
     _dir: TempDir,
 }
 
@@ -72,7 +72,7 @@ impl Monitor {
         });
         Monitor {
             seen,
-            _process: process,
+            process,
             _dir: dir,
         }
     }
@@ -80,6 +80,11 @@ impl Monitor {
     /// How many packets came by so far.
     pub fn count(&self) -> usize {
         self.seen.lock().expect("no holder panics").len()
+    }
+
+    /// Whether the server ended the connection.
+    pub fn has_ended(&mut self) -> bool {
+        !self.process.is_running()
     }
 
     /// When the packet with `hash` was last sent, before `limit`.

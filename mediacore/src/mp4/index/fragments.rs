@@ -19,6 +19,7 @@ pub(super) struct Fragments {
     tracks: Vec<Growing>,
     extends: Vec<Extends>,
     file: u64,
+    /// How many more samples may come without an entry of their own.
     implied: u32,
 }
 
@@ -29,7 +30,9 @@ impl Fragments {
             tracks: tracks.iter().map(Growing::new).collect(),
             extends,
             file,
-            implied: 0,
+            // Each has a byte of media in a file that means it.
+            implied: u32::try_from(file)
+                .map_or(limits::IMPLIED_SAMPLES, |file| file.min(limits::IMPLIED_SAMPLES)),
         }
     }
 
@@ -189,14 +192,14 @@ impl<'a> Run<'a> {
         let mut table = at;
         at.entries(count, size)?;
         if size == 0 {
-            *implied = implied.saturating_add(count);
-            if *implied > limits::IMPLIED_SAMPLES {
+            let Some(left) = implied.checked_sub(count) else {
                 return Err(table.error(BoxProblem::Limit {
                     what: "number of samples without an entry",
-                    found: u64::from(*implied),
-                    limit: u64::from(limits::IMPLIED_SAMPLES),
+                    found: u64::from(count),
+                    limit: u64::from(*implied),
                 }));
-            }
+            };
+            *implied = left;
             table = at;
         }
         Ok(Self {

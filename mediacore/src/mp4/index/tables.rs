@@ -326,8 +326,11 @@ impl Placed {
         let mut end = offset.saturating_add(sizes.sum(self.count, self.count + count));
         if end > file && count > 0 {
             self.beyond = true;
-            let room = file.saturating_sub(offset);
-            count = fitting(self.count, count, room, sizes);
+            // Not even an empty sample lies in a file that ends before it.
+            count = match file.checked_sub(offset) {
+                Some(room) => fitting(self.count, count, room, sizes),
+                None => 0,
+            };
             end = offset.saturating_add(sizes.sum(self.count, self.count + count));
         }
         if count > 0 {

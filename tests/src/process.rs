@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,7 @@ impl Process {
             .unwrap_or_else(|e| {
                 panic!("{name} does not start ({command:?}): {e}; `make setup` installs what is missing")
             });
+        tell_guard('+', child.id());
         Process {
             child,
             name: name.to_owned(),
@@ -151,25 +152,28 @@ while read -r sign id; do
     if [ "$sign" = + ]; then live="$live $id"; continue; fi
     rest=; for other in $live; do [ "$other" = "$id" ] || rest="$rest $other"; done; live=$rest
 done
-for id in $live; do kill -9 -- "-$id"; done
+for id in $live; do kill -9 "-$id"; done
 "#;
 
 /// Tells the guard of a process group that began (`+`) or ended (`-`).
 fn tell_guard(sign: char, group: u32) {
-    static INPUT: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
-    let input = INPUT.get_or_init(|| {
+    static GUARDIAN: OnceLock<Mutex<Child>> = OnceLock::new();
+    let guardian = GUARDIAN.get_or_init(|| {
         let mut shell = Command::new("sh");
-        // Out of the terminal's group, so that Ctrl-C does not reach it.
         shell
             .args(["-c", GUARD])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0);
-        let child = shell.spawn().expect("sh starts");
-        Mutex::new(child.stdin.expect("standard input was asked for as a pipe"))
+            .stderr(Stdio::null());
+        // Out of the terminal's group, so that Ctrl-C does not reach it.
+        Mutex::new(shell.process_group(0).spawn().expect("sh starts"))
     });
-    let _ = writeln!(input.lock().expect("no holder panics"), "{sign} {group}");
+    let mut guardian = guardian.lock().expect("no holder panics");
+    let input = guardian
+        .stdin
+        .as_mut()
+        .expect("standard input was asked for as a pipe");
+    let _ = writeln!(input, "{sign} {group}");
 }
 
 fn read_lossy(path: &Path) -> String {

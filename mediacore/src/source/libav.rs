@@ -28,7 +28,13 @@ impl LibavInput {
     pub(crate) fn new(mut input: av::Input, complete: impl Fn() -> bool + Send + 'static) -> Result<Self> {
         input.find_stream_info(PROBE_LENGTH).map_err(error)?;
         let tracks = input.streams().iter().map(track).collect();
-        Ok(Self { input, tracks, complete: Box::new(complete), failure: Box::new(|| None), done: false })
+        Ok(Self {
+            input,
+            tracks,
+            complete: Box::new(complete),
+            failure: Box::new(|| None),
+            done: false,
+        })
     }
 
     /// The same, with a look at why the reader below failed.
@@ -46,7 +52,9 @@ impl Input for LibavInput {
 
     fn read(&mut self) -> Result<InputEvent> {
         if self.done {
-            return Ok(InputEvent::End { complete: (self.complete)() });
+            return Ok(InputEvent::End {
+                complete: (self.complete)(),
+            });
         }
         loop {
             let read = self.input.read();
@@ -61,7 +69,9 @@ impl Input for LibavInput {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     self.done = true;
-                    return Ok(InputEvent::End { complete: (self.complete)() });
+                    return Ok(InputEvent::End {
+                        complete: (self.complete)(),
+                    });
                 }
                 Err(cause) => {
                     self.done = true;

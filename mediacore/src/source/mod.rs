@@ -1,8 +1,11 @@
 //! A live input: where it is, how it is opened, and what it gives.
 
 mod egress;
+mod hls;
 mod http;
 pub(crate) mod libav;
+mod open;
+mod progressive;
 mod url;
 
 use std::time::Duration;
@@ -15,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::{Ticks, TimeBase};
 pub use av::Interrupt;
 pub use egress::{Egress, Network};
+pub use hls::Start as HlsStart;
+pub use open::{Options, RtspTransport, opener};
 pub use url::{MAX_URL_BYTES, Scheme, SourceUrl};
 
 /// Opens one connection to a source.

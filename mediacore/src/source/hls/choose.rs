@@ -22,11 +22,26 @@ pub(crate) fn choose(playlist: &Multivariant) -> Result<Choice<'_>> {
         .iter()
         .filter(storable)
         .max_by_key(|variant| (has_picture(variant), variant.bandwidth, variant.pixels))
-        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "playlist: no variant has codecs that we can store"))?;
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "playlist: no variant has codecs that we can store",
+            )
+        })?;
     let group = variant.audio.as_deref();
-    let members = || playlist.renditions.iter().filter(|rendition| Some(rendition.group.as_str()) == group);
-    let audio = members().find(|rendition| rendition.default).or_else(|| members().next());
-    Ok(Choice { variant, audio: audio.filter(|rendition| rendition.uri.is_some()) })
+    let members = || {
+        playlist
+            .renditions
+            .iter()
+            .filter(|rendition| Some(rendition.group.as_str()) == group)
+    };
+    let audio = members()
+        .find(|rendition| rendition.default)
+        .or_else(|| members().next());
+    Ok(Choice {
+        variant,
+        audio: audio.filter(|rendition| rendition.uri.is_some()),
+    })
 }
 
 fn has_picture(variant: &Variant) -> bool {
@@ -34,18 +49,24 @@ fn has_picture(variant: &Variant) -> bool {
 }
 
 fn is_video(codec: &str) -> bool {
-    ["avc", "hvc", "hev", "av01", "vp09", "vp9"].iter().any(|name| starts(codec, name))
+    ["avc", "hvc", "hev", "av01", "vp09", "vp9"]
+        .iter()
+        .any(|name| starts(codec, name))
 }
 
 /// Audio of any sort passes: what MP4 can't hold is transcoded. Subtitles cost nothing: they aren't taken.
 fn is_storable(codec: &str) -> bool {
-    const AUDIO: [&str; 9] = ["mp4a", "ac-3", "ec-3", "opus", "flac", "fLaC", "mp3", "alac", "vorbis"];
+    const AUDIO: [&str; 9] = [
+        "mp4a", "ac-3", "ec-3", "opus", "flac", "fLaC", "mp3", "alac", "vorbis",
+    ];
     const TEXT: [&str; 3] = ["stpp", "wvtt", "tx3g"];
     is_video(codec) || AUDIO.iter().chain(&TEXT).any(|name| starts(codec, name))
 }
 
 fn starts(codec: &str, name: &str) -> bool {
-    codec.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+    codec
+        .get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -73,7 +94,10 @@ mod tests {
         );
         let choice = choose(&playlist).expect("one fits");
         assert_eq!(choice.variant.uri, "best.m3u8");
-        assert_eq!(choice.audio.and_then(|audio| audio.uri.as_deref()), Some("y.m3u8"));
+        assert_eq!(
+            choice.audio.and_then(|audio| audio.uri.as_deref()),
+            Some("y.m3u8")
+        );
     }
 
     #[test]
@@ -83,6 +107,9 @@ mod tests {
         );
         assert!(choose(&playlist).expect("fits").audio.is_none());
         let none = multivariant("#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"xyz1\"\nv\n");
-        assert_eq!(choose(&none).expect_err("no codec").kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            choose(&none).expect_err("no codec").kind(),
+            ErrorKind::Unsupported
+        );
     }
 }

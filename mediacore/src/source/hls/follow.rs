@@ -51,6 +51,8 @@ pub(crate) struct Follower {
     reload_at: Instant,
     /// When a segment was last new.
     fresh_at: Instant,
+    /// When the playlist was last read: one that can't be read does not stand still.
+    read_at: Instant,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl Follower {
             ended: false,
             reload_at: now,
             fresh_at: now,
+            read_at: now,
         }
     }
 
@@ -90,6 +93,7 @@ impl Follower {
     /// Takes a playlist whose request was sent at `asked`.
     pub(crate) fn update(&mut self, playlist: Media, asked: Instant) {
         self.target = playlist.target;
+        self.read_at = asked;
         self.ended = playlist.ended;
         let changed = match self.next {
             None => self.begin(playlist),
@@ -121,7 +125,9 @@ impl Follower {
             Some(Queued::Gap(loss)) => Step::Gap(loss),
             Some(Queued::Restart) => Step::Restart,
             None if self.ended => Step::End { complete: true },
-            None if now.saturating_duration_since(self.fresh_at) >= self.stale_after() => Step::End { complete: false },
+            None if self.read_at.saturating_duration_since(self.fresh_at) >= self.stale_after() => {
+                Step::End { complete: false }
+            }
             None => Step::Reload(self.reload_at),
         }
     }
@@ -162,15 +168,21 @@ impl Follower {
     }
 
     fn advance(&mut self, playlist: Media, next: u64) -> bool {
-        let end = playlist.first.saturating_add(u64::try_from(playlist.segments.len()).unwrap_or(u64::MAX));
+        let end = playlist
+            .first
+            .saturating_add(u64::try_from(playlist.segments.len()).unwrap_or(u64::MAX));
         let known = |segment: &Segment| {
             let name = short_name(&segment.uri);
-            self.seen.iter().any(|(sequence, seen)| *sequence == segment.sequence && seen == name)
+            self.seen
+                .iter()
+                .any(|(sequence, seen)| *sequence == segment.sequence && seen == name)
         };
-        let same_numbers_other_names = playlist
-            .segments
-            .iter()
-            .any(|segment| self.seen.iter().any(|(sequence, _)| *sequence == segment.sequence) && !known(segment));
+        let same_numbers_other_names = playlist.segments.iter().any(|segment| {
+            self.seen
+                .iter()
+                .any(|(sequence, _)| *sequence == segment.sequence)
+                && !known(segment)
+        });
         let fell_back = end < next && !playlist.segments.is_empty() && !playlist.segments.iter().any(known);
         if fell_back || (same_numbers_other_names && !playlist.segments.iter().any(known)) {
             return self.restart(playlist, next);
@@ -214,7 +226,8 @@ impl Follower {
         if self.seen.len() >= SEEN {
             self.seen.pop_front();
         }
-        self.seen.push_back((segment.sequence, short_name(&segment.uri).to_owned()));
+        self.seen
+            .push_back((segment.sequence, short_name(&segment.uri).to_owned()));
     }
 }
 
@@ -327,7 +340,10 @@ mod tests {
         assert_eq!(drain(&mut follower, now + 30 * S), ["end false"]);
 
         let mut follower = Follower::new(Start::Edge, now);
-        follower.update(media("#EXTINF:4,\na\n#EXT-X-GAP\n#EXTINF:4,\nb\n#EXT-X-ENDLIST\n"), now);
+        follower.update(
+            media("#EXTINF:4,\na\n#EXT-X-GAP\n#EXTINF:4,\nb\n#EXT-X-ENDLIST\n"),
+            now,
+        );
         let steps = drain(&mut follower, now + 999 * S);
         assert_eq!((steps[0].as_str(), steps[2].as_str()), ("0:a", "end true"));
         assert!(steps[1].contains("EXT-X-GAP"));

@@ -50,7 +50,6 @@ pub(crate) struct Rendition {
     /// `None`: the audio is inside the variant.
     pub(crate) uri: Option<String>,
     pub(crate) default: bool,
-    pub(crate) language: Option<String>,
 }
 
 /// A media playlist.
@@ -103,16 +102,25 @@ pub(crate) struct Map {
 
 /// Whether a body is a playlist, by its first bytes.
 pub(crate) fn is_playlist(start: &[u8]) -> bool {
-    start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).starts_with(b"#EXTM3U")
+    start
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(start)
+        .starts_with(b"#EXTM3U")
 }
 
 /// Reads either sort of playlist.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Playlist> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::PLAYLIST_BYTES {
-        return Err(Error::new(ErrorKind::LimitExceeded, "playlist: larger than 4 MiB"));
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "playlist: larger than 4 MiB",
+        ));
     }
     if !is_playlist(bytes) {
-        return Err(Error::new(ErrorKind::Malformed, "playlist: no #EXTM3U at its start"));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            "playlist: no #EXTM3U at its start",
+        ));
     }
     let text = String::from_utf8_lossy(bytes);
     let mut reader = Reader::default();
@@ -132,11 +140,17 @@ struct Fault {
 }
 
 fn malformed(what: impl Into<String>) -> Fault {
-    Fault { kind: ErrorKind::Malformed, what: what.into() }
+    Fault {
+        kind: ErrorKind::Malformed,
+        what: what.into(),
+    }
 }
 
 fn too_many(what: impl Into<String>) -> Fault {
-    Fault { kind: ErrorKind::LimitExceeded, what: what.into() }
+    Fault {
+        kind: ErrorKind::LimitExceeded,
+        what: what.into(),
+    }
 }
 
 #[derive(Default)]
@@ -172,16 +186,21 @@ impl Reader {
             }
             "#EXT-X-MEDIA-SEQUENCE" => {
                 self.is_media = true;
-                self.media.first = value.trim().parse().map_err(|_| malformed("a media sequence that is no number"))?;
+                self.media.first = value
+                    .trim()
+                    .parse()
+                    .map_err(|_| malformed("a media sequence that is no number"))?;
             }
             "#EXTINF" => {
                 self.is_media = true;
                 let length = value.split(',').next().unwrap_or_default();
-                self.next.length = seconds(length).ok_or_else(|| malformed("a segment's length that is no time"))?;
+                self.next.length =
+                    seconds(length).ok_or_else(|| malformed("a segment's length that is no time"))?;
                 self.has_length = true;
             }
             "#EXT-X-BYTERANGE" => {
-                self.pending_range = Some(byte_range(value).ok_or_else(|| malformed("a byte range that is none"))?);
+                self.pending_range =
+                    Some(byte_range(value).ok_or_else(|| malformed("a byte range that is none"))?);
             }
             "#EXT-X-DISCONTINUITY" => self.next.discontinuity = true,
             "#EXT-X-GAP" => self.next.gap = true,
@@ -234,7 +253,9 @@ impl Reader {
             (None, Some((before, end))) if before == uri => *end,
             (None, _) => return Err(malformed("a byte range without an offset and nothing before it")),
         };
-        let end = start.checked_add(length).ok_or_else(|| malformed("a byte range beyond 2^64"))?;
+        let end = start
+            .checked_add(length)
+            .ok_or_else(|| malformed("a byte range beyond 2^64"))?;
         if length > limits::SEGMENT_BYTES {
             return Err(too_many(format!("a byte range of {length} bytes")));
         }
@@ -246,17 +267,26 @@ impl Reader {
     }
 
     fn map(&self, attributes: &HashMap<&str, &str>) -> Result<Map, Fault> {
-        let uri = attributes.get("URI").ok_or_else(|| malformed("EXT-X-MAP without a URI"))?;
+        let uri = attributes
+            .get("URI")
+            .ok_or_else(|| malformed("EXT-X-MAP without a URI"))?;
         let range = match attributes.get("BYTERANGE") {
             None => None,
             Some(text) => {
-                let (length, offset) = byte_range(text).ok_or_else(|| malformed("a byte range that is none"))?;
+                let (length, offset) =
+                    byte_range(text).ok_or_else(|| malformed("a byte range that is none"))?;
                 let start = offset.unwrap_or(0);
-                let end = start.checked_add(length).filter(|_| length > 0 && length <= limits::MAP_BYTES);
+                let end = start
+                    .checked_add(length)
+                    .filter(|_| length > 0 && length <= limits::MAP_BYTES);
                 Some(start..end.ok_or_else(|| too_many("a byte range of an EXT-X-MAP that can't be"))?)
             }
         };
-        Ok(Map { uri: (*uri).to_owned(), range, key: self.key.clone() })
+        Ok(Map {
+            uri: (*uri).to_owned(),
+            range,
+            key: self.key.clone(),
+        })
     }
 
     fn rendition(&mut self, attributes: &HashMap<&str, &str>) -> Result<(), Fault> {
@@ -270,7 +300,6 @@ impl Reader {
             group: attributes.get("GROUP-ID").copied().unwrap_or_default().to_owned(),
             uri: attributes.get("URI").map(|uri| (*uri).to_owned()),
             default: attributes.get("DEFAULT") == Some(&"YES"),
-            language: attributes.get("LANGUAGE").map(|language| (*language).to_owned()),
         });
         Ok(())
     }
@@ -284,14 +313,24 @@ impl Reader {
             return Ok(Playlist::Multivariant(self.multivariant));
         }
         if !self.is_media {
-            return Err(Error::new(ErrorKind::Malformed, "playlist: names neither segments nor playlists"));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                "playlist: names neither segments nor playlists",
+            ));
         }
         let longest = self.media.segments.iter().map(|segment| segment.length).max();
-        let target = self.target.filter(|target| !target.is_zero()).or(longest).unwrap_or_default();
+        let target = self
+            .target
+            .filter(|target| !target.is_zero())
+            .or(longest)
+            .unwrap_or_default();
         self.media.target = target.clamp(limits::TARGET.0, limits::TARGET.1);
         let last = u64::try_from(self.media.segments.len()).unwrap_or(u64::MAX);
         if self.media.first.checked_add(last).is_none() {
-            return Err(Error::new(ErrorKind::Malformed, "playlist: a media sequence beyond 2^64"));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                "playlist: a media sequence beyond 2^64",
+            ));
         }
         for segment in &mut self.media.segments {
             segment.sequence += self.media.first;
@@ -301,16 +340,29 @@ impl Reader {
 }
 
 fn variant(attributes: &HashMap<&str, &str>) -> Variant {
-    let number = |name: &str| attributes.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let number = |name: &str| {
+        attributes
+            .get(name)
+            .and_then(|text| text.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
     let pixels = attributes.get("RESOLUTION").and_then(|text| {
         let (width, height) = text.split_once(['x', 'X'])?;
-        width.parse::<u64>().ok()?.checked_mul(height.parse::<u64>().ok()?)
+        width
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(height.parse::<u64>().ok()?)
     });
     let codecs = attributes.get("CODECS").copied().unwrap_or_default();
     Variant {
         uri: String::new(),
         bandwidth: number("BANDWIDTH"),
-        codecs: codecs.split(',').map(str::trim).filter(|codec| !codec.is_empty()).map(str::to_owned).collect(),
+        codecs: codecs
+            .split(',')
+            .map(str::trim)
+            .filter(|codec| !codec.is_empty())
+            .map(str::to_owned)
+            .collect(),
         pixels: pixels.unwrap_or(0),
         audio: attributes.get("AUDIO").map(|group| (*group).to_owned()),
     }
@@ -326,21 +378,31 @@ fn key(attributes: &HashMap<&str, &str>) -> Result<Option<Arc<Key>>, Fault> {
         Some(text) => {
             let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
             let value = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
-            Some(value.ok_or_else(|| malformed("an IV that is no 128-bit number"))?.to_be_bytes())
+            Some(
+                value
+                    .ok_or_else(|| malformed("an IV that is no 128-bit number"))?
+                    .to_be_bytes(),
+            )
         }
     };
     Ok(Some(Arc::new(Key {
         method: method.to_owned(),
         uri: attributes.get("URI").copied().unwrap_or_default().to_owned(),
         iv,
-        format: attributes.get("KEYFORMAT").copied().unwrap_or("identity").to_owned(),
+        format: attributes
+            .get("KEYFORMAT")
+            .copied()
+            .unwrap_or("identity")
+            .to_owned(),
     })))
 }
 
 /// Seconds as a decimal number; `None` for anything negative, endless or longer than a day.
 fn seconds(text: &str) -> Option<Duration> {
     let value: f64 = text.trim().parse().ok()?;
-    (0.0..=86_400.0).contains(&value).then(|| Duration::from_secs_f64(value))
+    (0.0..=86_400.0)
+        .contains(&value)
+        .then(|| Duration::from_secs_f64(value))
 }
 
 /// `length[@offset]`.
@@ -384,7 +446,9 @@ pub(crate) mod tests {
     }
 
     fn kind(text: &str) -> ErrorKind {
-        parse(format!("#EXTM3U\n{text}").as_bytes()).expect_err(text).kind()
+        parse(format!("#EXTM3U\n{text}").as_bytes())
+            .expect_err(text)
+            .kind()
     }
 
     #[test]
@@ -396,12 +460,23 @@ pub(crate) mod tests {
              #EXTINF:4\n#EXT-X-BYTERANGE:100@50\nb.ts\n#EXTINF:4,\n#EXT-X-BYTERANGE:10\nb.ts\n\
              #EXT-X-GAP\n#EXTINF:4,\nc.ts\n#EXT-X-ENDLIST\n",
         );
-        let [a, b, b2, c] = &media.segments[..] else { panic!("{media:?}") };
-        assert_eq!((a.sequence, a.length, a.uri.as_str()), (7, Duration::from_millis(3840), "a.ts"));
+        let [a, b, b2, c] = &media.segments[..] else {
+            panic!("{media:?}")
+        };
+        assert_eq!(
+            (a.sequence, a.length, a.uri.as_str()),
+            (7, Duration::from_millis(3840), "a.ts")
+        );
         assert_eq!(a.key.as_ref().and_then(|key| key.iv), Some(16_u128.to_be_bytes()));
-        assert_eq!(a.map.as_ref().map(|map| (map.uri.as_str(), map.range.clone())), Some(("i,=.mp4", Some(5..15))));
+        assert_eq!(
+            a.map.as_ref().map(|map| (map.uri.as_str(), map.range.clone())),
+            Some(("i,=.mp4", Some(5..15)))
+        );
         assert!(b.key.is_none() && b.map.is_some() && b.discontinuity && b.wall.is_some());
-        assert_eq!((b.range.clone(), b2.range.clone()), (Some(50..150), Some(150..160)));
+        assert_eq!(
+            (b.range.clone(), b2.range.clone()),
+            (Some(50..150), Some(150..160))
+        );
         assert!(!b2.discontinuity && b2.wall.is_none());
         assert!(c.gap && media.ended && c.sequence == 10);
     }
@@ -410,23 +485,41 @@ pub(crate) mod tests {
     fn numbers_that_cannot_be_are_errors() {
         let head = "#EXT-X-TARGETDURATION:4\n";
         for text in [
-            "#EXTINF:-5,\na.ts", "#EXTINF:nan,\na.ts", "#EXTINF:inf,\na.ts", "#EXTINF:1e300,\na.ts",
-            "#EXTINF:4,\n#EXT-X-BYTERANGE:1\na.ts", "#EXTINF:4,\n#EXT-X-BYTERANGE:9223372036854775808@9223372036854775808\na",
-            "#EXT-X-MEDIA-SEQUENCE:-1\n", "#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:4,\na.ts",
-            "#EXTINF:4,\n#EXT-X-BYTERANGE:0@0\na.ts", "#EXT-X-MAP:BYTERANGE=\"1@1\"\n", "#EXT-X-KEY:METHOD=AES-128,IV=12\n",
+            "#EXTINF:-5,\na.ts",
+            "#EXTINF:nan,\na.ts",
+            "#EXTINF:inf,\na.ts",
+            "#EXTINF:1e300,\na.ts",
+            "#EXTINF:4,\n#EXT-X-BYTERANGE:1\na.ts",
+            "#EXTINF:4,\n#EXT-X-BYTERANGE:9223372036854775808@9223372036854775808\na",
+            "#EXT-X-MEDIA-SEQUENCE:-1\n",
+            "#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:4,\na.ts",
+            "#EXTINF:4,\n#EXT-X-BYTERANGE:0@0\na.ts",
+            "#EXT-X-MAP:BYTERANGE=\"1@1\"\n",
+            "#EXT-X-KEY:METHOD=AES-128,IV=12\n",
         ] {
             assert_eq!(kind(&format!("{head}{text}")), ErrorKind::Malformed, "{text}");
         }
-        assert_eq!(kind(&format!("{head}#EXTINF:4,\n#EXT-X-BYTERANGE:9223372036854775808@0\na")), ErrorKind::LimitExceeded);
+        assert_eq!(
+            kind(&format!(
+                "{head}#EXTINF:4,\n#EXT-X-BYTERANGE:9223372036854775808@0\na"
+            )),
+            ErrorKind::LimitExceeded
+        );
     }
 
     #[test]
     fn bombs_are_refused() {
         assert_eq!(kind(&"x".repeat(5 << 20)), ErrorKind::LimitExceeded);
         assert_eq!(kind(&"#EXTINF:1,\na\n".repeat(20_001)), ErrorKind::LimitExceeded);
-        assert_eq!(kind(&"#EXT-X-STREAM-INF:BANDWIDTH=1\na\n".repeat(257)), ErrorKind::LimitExceeded);
+        assert_eq!(
+            kind(&"#EXT-X-STREAM-INF:BANDWIDTH=1\na\n".repeat(257)),
+            ErrorKind::LimitExceeded
+        );
         assert_eq!(kind("<html>"), ErrorKind::Malformed);
-        assert_eq!(kind("#EXT-X-STREAM-INF:BANDWIDTH=1\na\n#EXTINF:1,\nb\n"), ErrorKind::Malformed);
+        assert_eq!(
+            kind("#EXT-X-STREAM-INF:BANDWIDTH=1\na\n#EXTINF:1,\nb\n"),
+            ErrorKind::Malformed
+        );
     }
 
     #[test]
@@ -446,16 +539,28 @@ pub(crate) mod tests {
     fn well_formed_playlists_read_as_m3u8_rs_reads_them() {
         let text = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:3\n\
             #EXTINF:5.5,\na.ts\n#EXTINF:6.0,t\n#EXT-X-BYTERANGE:5@6\nb.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:2,\nc.ts\n#EXT-X-ENDLIST\n";
-        let Ok(m3u8_rs::Playlist::MediaPlaylist(theirs)) = m3u8_rs::parse_playlist_res(text.as_bytes()) else {
+        let Ok(m3u8_rs::Playlist::MediaPlaylist(theirs)) = m3u8_rs::parse_playlist_res(text.as_bytes())
+        else {
             panic!("their parser");
         };
-        let Ok(Playlist::Media(ours)) = parse(text.as_bytes()) else { panic!("ours") };
-        assert_eq!((ours.first, ours.ended, ours.target.as_secs()), (theirs.media_sequence, theirs.end_list, theirs.target_duration));
+        let Ok(Playlist::Media(ours)) = parse(text.as_bytes()) else {
+            panic!("ours")
+        };
+        assert_eq!(
+            (ours.first, ours.ended, ours.target.as_secs()),
+            (theirs.media_sequence, theirs.end_list, theirs.target_duration)
+        );
         assert_eq!(ours.segments.len(), theirs.segments.len());
         for (ours, theirs) in ours.segments.iter().zip(&theirs.segments) {
-            assert_eq!((&ours.uri, ours.discontinuity), (&theirs.uri, theirs.discontinuity));
+            assert_eq!(
+                (&ours.uri, ours.discontinuity),
+                (&theirs.uri, theirs.discontinuity)
+            );
             assert!((ours.length.as_secs_f32() - theirs.duration).abs() < 1e-4);
-            let range = theirs.byte_range.as_ref().map(|r| r.offset.unwrap_or(0)..r.offset.unwrap_or(0) + r.length);
+            let range = theirs
+                .byte_range
+                .as_ref()
+                .map(|r| r.offset.unwrap_or(0)..r.offset.unwrap_or(0) + r.length);
             assert_eq!(ours.range, range);
         }
     }

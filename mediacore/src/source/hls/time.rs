@@ -6,7 +6,11 @@ use crate::clock::WallTime;
 pub(crate) fn parse_date_time(text: &str) -> Option<WallTime> {
     let (date, rest) = text.split_once(['T', 't', ' '])?;
     let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (number(parts.next()?)?, number(parts.next()?)?, number(parts.next()?)?);
+    let (year, month, day) = (
+        number(parts.next()?)?,
+        number(parts.next()?)?,
+        number(parts.next()?)?,
+    );
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
@@ -22,9 +26,11 @@ pub(crate) fn parse_date_time(text: &str) -> Option<WallTime> {
     if hour > 24 || minute > 59 || second > 60 {
         return None;
     }
-    let micros = fraction.chars().chain("000000".chars()).take(6).try_fold(0_i64, |sum, c| {
-        Some(sum * 10 + i64::from(c.to_digit(10)?))
-    })?;
+    let micros = fraction
+        .chars()
+        .chain("000000".chars())
+        .take(6)
+        .try_fold(0_i64, |sum, c| Some(sum * 10 + i64::from(c.to_digit(10)?)))?;
     let days = days_from_civil(year, month, day);
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset(zone)?;
     Some(WallTime(seconds * 1_000_000 + micros))
@@ -67,10 +73,22 @@ mod tests {
         let seconds = |text: &str| parse_date_time(text).map(|wall| wall.0);
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(seconds("2000-02-29T12:00:00.25Z"), Some(951_825_600_250_000));
-        for text in ["2026-11-22T20:00:00+01:00", "2026-11-22T19:00:00Z", "2026-11-22T14:00:00.000-0500", "2026-11-22T19:00"] {
+        for text in [
+            "2026-11-22T20:00:00+01:00",
+            "2026-11-22T19:00:00Z",
+            "2026-11-22T14:00:00.000-0500",
+            "2026-11-22T19:00",
+        ] {
             assert_eq!(seconds(text), Some(1_795_374_000_000_000), "{text}");
         }
-        for text in ["", "2026-13-01T00:00:00Z", "2026-01-01", "99999-01-01T00:00:00Z", "2026-01-01T-1:00:00Z", "é-é-éTé"] {
+        for text in [
+            "",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01",
+            "99999-01-01T00:00:00Z",
+            "2026-01-01T-1:00:00Z",
+            "é-é-éTé",
+        ] {
             assert_eq!(parse_date_time(text), None, "{text}");
         }
     }

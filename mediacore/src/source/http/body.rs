@@ -80,17 +80,24 @@ impl Body {
 
     /// Reads all that is left.
     pub(crate) fn read_all(&mut self) -> Result<Vec<u8>> {
-        let mut all = Vec::new();
-        let mut chunk = [0; 16 << 10];
-        loop {
-            match self.read_some(&mut chunk)? {
-                0 => return Ok(all),
-                read => all.extend_from_slice(chunk.get(..read).unwrap_or_default()),
-            }
-        }
+        self.read_up_to(usize::MAX)
     }
 
-    /// The body's part of an endless stream may go on after the request's time.
+    /// Reads at most `most` bytes, and fewer only at the end.
+    pub(crate) fn read_up_to(&mut self, most: usize) -> Result<Vec<u8>> {
+        let mut start = Vec::new();
+        let mut chunk = [0; 16 << 10];
+        while start.len() < most {
+            let room = (most - start.len()).min(chunk.len());
+            match self.read_some(chunk.get_mut(..room).unwrap_or_default())? {
+                0 => break,
+                read => start.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            }
+        }
+        Ok(start)
+    }
+
+    /// Takes the request's time limit away: the rest is an endless stream.
     pub(crate) fn untimed(&mut self) {
         self.timed = false;
         self.control.begin(None);

@@ -70,6 +70,11 @@ impl Control {
         self.state().failure.take()
     }
 
+    /// Whether [`Control::take_failure`] has something.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state().failure.is_some()
+    }
+
     /// An error once the interrupt fired, the request's deadline passed, or `since` is longer ago than `patience`.
     pub(super) fn check(&self, since: Instant, patience: Duration, what: &str) -> Result<(), Error> {
         stopped(&self.interrupt, || what.to_owned())?;

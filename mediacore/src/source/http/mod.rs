@@ -146,26 +146,38 @@ impl Client {
                 "the address has characters that HTTP forbids",
             )
         })?;
-        let mut builder = self.agent.get(uri);
+        let mut headers = Vec::new();
         let own = url.credentials();
         let credentials = own.or_else(|| {
             let same = self.source.same_origin(url);
             same.then(|| self.source.credentials()).flatten()
         });
         if let Some((user, password)) = credentials {
-            builder = builder.header("Authorization", basic(&user, &password));
+            headers.push(("Authorization", basic(&user, &password)));
         }
         match &request.range {
             Some(range) if range.end == u64::MAX => {
-                builder = builder.header("Range", format!("bytes={}-", range.start));
+                headers.push(("Range", format!("bytes={}-", range.start)))
             }
             Some(range) if range.start < range.end => {
-                builder = builder.header("Range", format!("bytes={}-{}", range.start, range.end - 1));
+                headers.push(("Range", format!("bytes={}-{}", range.start, range.end - 1)));
             }
             Some(_) => return Err(Error::new(ErrorKind::InvalidInput, "an empty byte range")),
             None => {}
         }
-        builder.call().map_err(|cause| self.explain(cause))
+        let ask = || {
+            let get = self.agent.get(&uri);
+            headers
+                .iter()
+                .fold(get, |get, (name, value)| get.header(*name, value))
+                .call()
+        };
+        // A server may close a kept connection just when we use it again; a new one shows whether it is there.
+        let answer = match ask() {
+            Err(ureq::Error::Io(_)) if !self.control.has_failed() => ask(),
+            answer => answer,
+        };
+        answer.map_err(|cause| self.explain(cause))
     }
 
     fn next_hop(&self, url: &SourceUrl, headers: &HeaderMap) -> Result<SourceUrl> {

@@ -39,10 +39,10 @@ impl Screen {
             return;
         }
         self.redrawn = Some(now);
-        let width = rustix::termios::tcgetwinsize(io::stderr())
-            .map_or(80, |size| usize::from(size.ws_col))
-            .max(20);
-        let shown: String = line.chars().take(width - 1).collect();
+        // A terminal that doesn't know its width says 0.
+        let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+        let width = if width == 0 { 80 } else { width };
+        let shown: String = printable(line).chars().take(width - 1).collect();
         DRAWN.store(true, Ordering::Release);
         let mut out = io::stderr().lock();
         let _ = write!(out, "\r{shown}\x1b[K").and_then(|()| out.flush());

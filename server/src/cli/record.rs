@@ -208,7 +208,7 @@ fn tell(event: Event, screen: &mut Screen, state: &mut State, now: Instant) {
 /// What is worth a line of its own.
 fn event_line(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Part { path, number } => format!("part {number}: {}", path.display()),
+        Event::Part { path, number } if *number > 1 => format!("part {number}: {}", path.display()),
         Event::Reconnecting { cause, pause } => {
             format!("reconnecting in {:.1} s: {cause}", pause.as_secs_f64())
         }
@@ -249,16 +249,16 @@ fn progress_line(live: &Live, state: &State, window: &Window, now: Instant, url:
         Phase::Recording if live.disk_full => "disk full".to_owned(),
         Phase::Recording => "recording".to_owned(),
         Phase::Reconnecting => match &state.retry {
-            Some((then, cause)) => {
+            Some((then, _)) => {
                 let left = then.saturating_duration_since(now).as_secs_f64().ceil();
-                format!("reconnecting in {left:.0} s: {cause}")
+                format!("reconnecting in {left:.0} s")
             }
             None => "reconnecting".to_owned(),
         },
         Phase::Finishing => "finishing".to_owned(),
         Phase::Ended => "ended".to_owned(),
     };
-    let mut line = amount(live.durable, live.durable_bytes);
+    let mut line = format!("{what}  {}", amount(live.durable, live.durable_bytes));
     let speed = window.words();
     if live.phase == Phase::Recording && !speed.is_empty() {
         line += &format!("  {speed}");
@@ -269,7 +269,10 @@ fn progress_line(live: &Live, state: &State, window: &Window, now: Instant, url:
     if live.gaps > 0 {
         line += &format!("  {} gaps", live.gaps);
     }
-    format!("{line}  {what}")
+    if let (Phase::Reconnecting, Some((_, cause))) = (live.phase, &state.retry) {
+        line += &format!("  ({cause})");
+    }
+    line
 }
 
 /// The object of `--json`.

@@ -151,7 +151,10 @@ impl Done {
                     view: View::bad(file, outcome, error_view),
                     // Below a folder, a recording that is going on is as it should be.
                     error: (!(recording && is_folder)).then(|| error.kind()),
-                    line: error.report(),
+                    line: match recording && is_folder {
+                        true => format!("{}; skipped", error.report()),
+                        false => error.report(),
+                    },
                 }
             }
         }

@@ -12,6 +12,7 @@
 pub(crate) mod cutter;
 mod disk;
 pub mod finish;
+mod gate;
 mod gather;
 pub(crate) mod intake;
 pub mod journal;

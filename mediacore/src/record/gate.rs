@@ -147,7 +147,8 @@ impl Gate {
         let length = told.or(measured).unwrap_or_else(|| Ticks::from_duration(PICTURE, base));
         let time = Some(second.saturating_sub(length));
         if let Some(first) = self.held.get_mut(key) {
-            (first.sample.pts, first.sample.dts) = (time, time);
+            // Its decoding time is left to the timeline, as for the pictures after it.
+            first.sample.pts = time;
         }
     }
 }

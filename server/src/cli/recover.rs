@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::json::{ErrorView, path, seconds};
+use super::progress::count;
 use super::{duration, exit, hooks, json};
 
 /// Finish recordings that a crash left unfinished
@@ -172,10 +173,13 @@ impl Done {
                 let length = duration::clock(recovered.duration);
                 let mut line = format!("{path}: {method}, {length}, {}", json::size(recovered.size));
                 if !recovered.gaps.is_empty() {
-                    line += &format!(", {} gaps", recovered.gaps.len());
+                    line += &format!(", {}", count(recovered.gaps.len() as u64, "gap"));
                 }
                 if recovered.fragments_damaged > 0 {
-                    line += &format!(", {} damaged fragments left out", recovered.fragments_damaged);
+                    line += &format!(
+                        ", {} left out",
+                        count(recovered.fragments_damaged, "damaged fragment")
+                    );
                 }
                 line
             }

@@ -15,20 +15,28 @@ out="data/demo-$(date -u +%Y%m%dT%H%M%SZ).mp4"
 url="http://127.0.0.1:$port/live.flv"
 
 source_log=$(mktemp)
-ffmpeg -nostdin -hide_banner -loglevel error -re \
-  -f lavfi -i 'testsrc2=size=1280x720:rate=25' -f lavfi -i 'sine=frequency=440:sample_rate=48000' \
-  -c:v libx264 -preset ultrafast -tune zerolatency -g 50 -pix_fmt yuv420p -c:a aac -b:a 128k -shortest \
-  -f flv -listen 1 "$url" 2>"$source_log" &
+# ffmpeg's listener serves one client and ends with it; a new one waits for the next.
+serve() {
+  local child=
+  trap 'kill "$child" 2>/dev/null || true; exit 0' TERM
+  while :; do
+    ffmpeg -nostdin -hide_banner -loglevel error -re \
+      -f lavfi -i 'testsrc2=size=1280x720:rate=25' -f lavfi -i 'sine=frequency=440:sample_rate=48000' \
+      -c:v libx264 -preset ultrafast -tune zerolatency -g 50 -pix_fmt yuv420p -c:a aac -b:a 128k \
+      -f flv -listen 1 "$url" 2>"$source_log" &
+    child=$!
+    wait "$child" || sleep 0.2
+  done
+}
+serve &
 source_pid=$!
 trap 'kill "$source_pid" 2>/dev/null || true; wait "$source_pid" 2>/dev/null || true; rm -f "$source_log"' EXIT
 
 # The listener takes one client only, so we look at the kernel's table rather than connect.
 hex_port=$(printf '%04X' "$port")
-for _ in $(seq 100); do
-  grep -q ":$hex_port 00000000:0000 0A" /proc/net/tcp && break
-  kill -0 "$source_pid" 2>/dev/null || { cat "$source_log" >&2; exit 1; }
-  sleep 0.1
-done
+listening() { grep -q ":$hex_port 00000000:0000 0A" /proc/net/tcp; }
+for _ in $(seq 100); do listening && break; sleep 0.1; done
+listening || { echo 'the test stream did not start:' >&2; cat "$source_log" >&2; exit 1; }
 
 echo "Recording $url for $seconds s (Ctrl-C stops early and still gives a finished file)"
 "$mediastack" record "$url" "$out" --duration "${seconds}s"

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Monitor {
     seen: Arc<Mutex<Vec<Seen>>>,
-    _process: Process,
+    process: Process,
     _dir: TempDir,
 }
 
@@ -72,14 +72,31 @@ impl Monitor {
         });
         Monitor {
             seen,
-            _process: process,
+            process,
             _dir: dir,
         }
+    }
+
+    /// Begins to watch `url` and waits for packets, connecting again when the server has no such stream yet.
+    pub fn start_on_air(url: &str) -> Monitor {
+        let mut monitor = Monitor::start(url);
+        crate::ports::wait_for("the stream", Duration::from_secs(20), || {
+            if monitor.has_ended() {
+                monitor = Monitor::start(url);
+            }
+            monitor.count() > 5
+        });
+        monitor
     }
 
     /// How many packets came by so far.
     pub fn count(&self) -> usize {
         self.seen.lock().expect("no holder panics").len()
+    }
+
+    /// Whether the server ended the connection.
+    pub fn has_ended(&mut self) -> bool {
+        !self.process.is_running()
     }
 
     /// When the packet with `hash` was last sent, before `limit`.

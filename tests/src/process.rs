@@ -1,14 +1,17 @@
 //! A child process that does not outlive the test.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// A running child in a process group of its own; the whole group is killed when this is dropped.
+/// A running child in a process group of its own; the whole group is killed when this is dropped, and also when
+/// the test program itself is killed.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -50,6 +53,7 @@ impl Process {
             .unwrap_or_else(|e| {
                 panic!("{name} does not start ({command:?}): {e}; `make setup` installs what is missing")
             });
+        tell_guard('+', child.id());
         Process {
             child,
             name: name.to_owned(),
@@ -123,6 +127,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        tell_guard('-', self.child.id());
     }
 }
 
@@ -138,6 +143,37 @@ pub fn output_of(command: &mut Command) -> (String, String) {
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{command:?}: {}\n{err}", output.status);
     (String::from_utf8_lossy(&output.stdout).into_owned(), err)
+}
+
+/// Kills the process groups that are left when its input ends, which is when the test program does, however it does.
+const GUARD: &str = r#"
+live=
+while read -r sign id; do
+    if [ "$sign" = + ]; then live="$live $id"; continue; fi
+    rest=; for other in $live; do [ "$other" = "$id" ] || rest="$rest $other"; done; live=$rest
+done
+for id in $live; do kill -9 "-$id"; done
+"#;
+
+/// Tells the guard of a process group that began (`+`) or ended (`-`).
+fn tell_guard(sign: char, group: u32) {
+    static GUARDIAN: OnceLock<Mutex<Child>> = OnceLock::new();
+    let guardian = GUARDIAN.get_or_init(|| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", GUARD])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // Out of the terminal's group, so that Ctrl-C does not reach it.
+        Mutex::new(shell.process_group(0).spawn().expect("sh starts"))
+    });
+    let mut guardian = guardian.lock().expect("no holder panics");
+    let input = guardian
+        .stdin
+        .as_mut()
+        .expect("standard input was asked for as a pipe");
+    let _ = writeln!(input, "{sign} {group}");
 }
 
 fn read_lossy(path: &Path) -> String {

@@ -122,7 +122,7 @@ pub fn record_beside_ffmpeg(plan: Plan<'_>, seconds: u32) -> Outcome {
         .collect();
     let mut reference = Reference::start(
         plan.url,
-        Duration::from_secs(seconds.into()),
+        Duration::from_secs(u64::from(seconds) + 2),
         plan.input,
         plan.output,
     );
@@ -140,12 +140,13 @@ pub fn record_beside_ffmpeg(plan: Plan<'_>, seconds: u32) -> Outcome {
     for kind in plan.copied {
         let (ours, reference) = (ours.first(kind), reference.first(kind));
         assert_eq!((&ours.codec, &ours.tag), (&reference.codec, &reference.tag));
-        assert_same_over_common_span(ours, reference, ours.packets.len() / 2, plan.times);
+        assert_same_over_common_span(ours, reference, ours.packets.len() / 3, plan.times);
     }
     assert_report_fits(&run, &ours, &target.file());
+    // Counted from the first packet or from the first key frame: a GOP of the sources is a second at most.
     let asked = f64::from(seconds);
     assert!(
-        (ours.duration - asked).abs() < 0.7,
+        (ours.duration - asked).abs() < 1.1,
         "{} s recorded, {asked} s asked for",
         ours.duration
     );

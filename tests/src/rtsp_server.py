@@ -37,6 +37,24 @@ PROTOCOLS = {
 }
 
 
+def drop_seek(_pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+    return Gst.PadProbeReturn.DROP if info.get_event().type == Gst.EventType.SEEK else Gst.PadProbeReturn.OK
+
+
+def drop_seeking(_pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+    return Gst.PadProbeReturn.DROP if info.get_query().type == Gst.QueryType.SEEKING else Gst.PadProbeReturn.OK
+
+
+def configure(_factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
+    """A camera can't seek. Without this, the PLAY of a second client sets the test sources back to 0 for the first one."""
+    number = 0
+    while payloader := media.get_element().get_by_name(f"pay{number}"):
+        pad = payloader.get_static_pad("src")
+        pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, drop_seek)
+        pad.add_probe(Gst.PadProbeType.QUERY_UPSTREAM, drop_seeking)
+        number += 1
+
+
 def main(port: str, video: str, audio: str, protocols: str) -> None:
     Gst.init(None)
     branches = []
@@ -47,6 +65,7 @@ def main(port: str, video: str, audio: str, protocols: str) -> None:
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch("( " + "  ".join(branches) + " )")
     factory.set_shared(True)
+    factory.connect("media-configure", configure)
     factory.set_protocols(PROTOCOLS[protocols])
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

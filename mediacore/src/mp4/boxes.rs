@@ -148,7 +148,7 @@ impl<'a> Cursor<'a> {
     /// An error at this place.
     pub fn error(&self, problem: BoxProblem) -> BoxError {
         BoxError {
-            path: self.path,
+            path: Box::new(self.path),
             offset: self.offset,
             problem,
         }

@@ -15,7 +15,8 @@ pub const DEPTH: usize = 12;
 /// Top-level boxes of one file: a day with a fragment for every frame of video and audio needs 14 million.
 pub const TOP_LEVEL_BOXES: u64 = 1 << 25;
 
-/// Samples that take no byte of their own in a fragment's tables, in one file: a few bytes could claim billions.
+/// Samples that take no byte of their own in a fragment's tables, in one file (and never more than the file has bytes): a
+/// few bytes could claim billions.
 pub const IMPLIED_SAMPLES: u32 = 1 << 24;
 
 /// Entries of one edit list.

@@ -22,10 +22,17 @@ pub(crate) struct Limits {
 impl Limits {
     /// At most two seconds are at stake, one GOP is kept whole when it is between one and two seconds long, and a fragment of
     /// a fast stream stays small enough for hundreds of recordings in one process.
-    pub(crate) const RECORDING: Self =
-        Self { enough: Duration::from_secs(1), most: Duration::from_secs(2), bytes: 2 << 20 };
+    pub(crate) const RECORDING: Self = Self {
+        enough: Duration::from_secs(1),
+        most: Duration::from_secs(2),
+        bytes: 2 << 20,
+    };
     /// Chunks of a file that is written in one go: one second, as interleaving wants it.
-    pub(crate) const FILE: Self = Self { enough: Duration::from_secs(1), most: Duration::from_secs(1), bytes: 8 << 20 };
+    pub(crate) const FILE: Self = Self {
+        enough: Duration::from_secs(1),
+        most: Duration::from_secs(1),
+        bytes: 8 << 20,
+    };
 }
 
 /// One sample with its place in the file, in ticks of its track.
@@ -69,7 +76,11 @@ struct Lane {
 
 impl Cutter {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, lanes: Vec::new(), bytes: 0 }
+        Self {
+            limits,
+            lanes: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// A track, with ids from 1 in the order of these calls.
@@ -78,7 +89,11 @@ impl Cutter {
         self.lanes.push(Lane {
             kind,
             timescale,
-            run: Run { track: id, dts: 0, rows: Vec::new() },
+            run: Run {
+                track: id,
+                dts: 0,
+                rows: Vec::new(),
+            },
             payload: Vec::new(),
         });
         id
@@ -86,7 +101,11 @@ impl Cutter {
 
     /// Takes a sample; gives back the fragment that ends before it, if one does.
     pub(crate) fn push(&mut self, track: u32, sample: Placement) -> Option<Cut> {
-        let cut = if self.ends_before(track, &sample) { self.flush() } else { None };
+        let cut = if self.ends_before(track, &sample) {
+            self.flush()
+        } else {
+            None
+        };
         if let Some(lane) = self.lanes.get_mut((track as usize).wrapping_sub(1)) {
             if lane.run.rows.is_empty() {
                 lane.run.dts = sample.dts;
@@ -95,7 +114,11 @@ impl Cutter {
             let dts = i64::try_from(sample.dts).unwrap_or(i64::MAX);
             lane.run.rows.push(SampleRow {
                 size: u32::try_from(sample.data.len()).unwrap_or(u32::MAX),
-                duration: u32::try_from(sample.duration.0).unwrap_or(if sample.duration.0 < 0 { 0 } else { u32::MAX }),
+                duration: u32::try_from(sample.duration.0).unwrap_or(if sample.duration.0 < 0 {
+                    0
+                } else {
+                    u32::MAX
+                }),
                 composition: clamp(sample.pts.saturating_sub(dts)),
                 sync: sample.sync,
             });
@@ -113,7 +136,11 @@ impl Cutter {
         for lane in &mut self.lanes {
             if !lane.run.rows.is_empty() {
                 let rows = Vec::with_capacity(lane.run.rows.len());
-                let empty = Run { track: lane.run.track, dts: 0, rows };
+                let empty = Run {
+                    track: lane.run.track,
+                    dts: 0,
+                    rows,
+                };
                 cut.runs.push(std::mem::replace(&mut lane.run, empty));
                 cut.payload.append(&mut lane.payload);
             }
@@ -129,8 +156,13 @@ impl Cutter {
         if self.bytes.saturating_add(sample.data.len() as u64) > self.limits.bytes {
             return true;
         }
-        let Some(lane) = self.lanes.get((track as usize).wrapping_sub(1)) else { return false };
-        let video = self.lanes.iter().any(|lane| lane.kind == Kind::Video && !lane.run.rows.is_empty());
+        let Some(lane) = self.lanes.get((track as usize).wrapping_sub(1)) else {
+            return false;
+        };
+        let video = self
+            .lanes
+            .iter()
+            .any(|lane| lane.kind == Kind::Video && !lane.run.rows.is_empty());
         if lane.run.rows.is_empty() {
             return false;
         }
@@ -152,7 +184,13 @@ mod tests {
 
     fn sample(dts: u64, duration: i64, sync: bool, size: usize) -> Placement {
         let data = Bytes::from(vec![0; size]);
-        Placement { dts, pts: i64::try_from(dts).unwrap(), duration: Ticks(duration), sync, data }
+        Placement {
+            dts,
+            pts: i64::try_from(dts).unwrap(),
+            duration: Ticks(duration),
+            sync,
+            data,
+        }
     }
 
     /// Lengths in frames of the fragments of `gop` frames a GOP at 25 fps.
@@ -173,12 +211,20 @@ mod tests {
     fn a_fragment_is_a_gop_or_two_seconds() {
         assert_eq!(fragments(30, 120, 10), [30; 4], "GOPs of 1.2 s stay whole");
         assert_eq!(fragments(5, 100, 10), [25; 4], "short GOPs are gathered");
-        assert_eq!(fragments(250, 125, 10), [50, 50, 25], "a long GOP is cut after two seconds");
+        assert_eq!(
+            fragments(250, 125, 10),
+            [50, 50, 25],
+            "a long GOP is cut after two seconds"
+        );
     }
 
     #[test]
     fn bytes_bound_a_fragment() {
         assert_eq!(fragments(250, 6, 900 << 10), [2, 2, 2]);
-        assert_eq!(fragments(250, 3, 5 << 20), [1, 1, 1], "a sample above the limit stands alone");
+        assert_eq!(
+            fragments(250, 3, 5 << 20),
+            [1, 1, 1],
+            "a sample above the limit stands alone"
+        );
     }
 }

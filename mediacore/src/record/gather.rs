@@ -42,7 +42,9 @@ const MAX_GAPS: usize = 100_000;
 pub(super) fn gather(journal: &Path) -> Result<Option<Gathered>> {
     let failed = |e: io::Error| Error::storage(format!("read the journal {}", journal.display()), e);
     let input = BufReader::with_capacity(64 << 10, File::open(journal).map_err(failed)?);
-    let Some(mut reader) = Reader::new(input).map_err(failed)? else { return Ok(None) };
+    let Some(mut reader) = Reader::new(input).map_err(failed)? else {
+        return Ok(None);
+    };
     let mut gathered = Gathered::default();
     while let Some(record) = reader.read().map_err(failed)? {
         gathered.take(record);
@@ -54,7 +56,11 @@ pub(super) fn gather(journal: &Path) -> Result<Option<Gathered>> {
 impl Gathered {
     fn take(&mut self, record: Record) {
         match record {
-            Record::Begin { header_end, part, wall } => {
+            Record::Begin {
+                header_end,
+                part,
+                wall,
+            } => {
                 (self.room_end, self.media_end) = (header_end, header_end);
                 (self.part, self.wall) = (part, wall);
             }
@@ -92,7 +98,10 @@ impl Gathered {
     }
 
     /// Drops the fragments at the end that `damaged` finds, and fills the tables with the others. Gives how many were dropped.
-    pub(super) fn keep_undamaged(&mut self, mut damaged: impl FnMut(&FragmentRecord) -> Result<bool>) -> Result<u64> {
+    pub(super) fn keep_undamaged(
+        &mut self,
+        mut damaged: impl FnMut(&FragmentRecord) -> Result<bool>,
+    ) -> Result<u64> {
         let mut dropped = 0;
         while let Some(last) = self.newest.last() {
             if !damaged(last)? {
@@ -124,7 +133,8 @@ impl Gathered {
         self.tracks.retain(|track| !track.tables.is_empty());
         let delay = |track: &TrackTables| {
             let (from, _) = track.tables.span()?;
-            from.saturating_sub(Ticks(track.start)).rescale(track.track.timescale.base(), TimeBase::NANOS)
+            from.saturating_sub(Ticks(track.start))
+                .rescale(track.track.timescale.base(), TimeBase::NANOS)
         };
         let earliest = self.tracks.iter().filter_map(delay).min().unwrap_or_default();
         for track in &mut self.tracks {

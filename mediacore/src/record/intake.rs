@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::codec::{Change, Kind, Track};
+use crate::codec::{Kind, Track};
 use crate::mp4::moov::MovieTrack;
 use crate::mp4::sample_entry;
 use crate::source::{Loss, Packet, TrackInfo};
 use crate::time::{Ticks, Timescale};
-use crate::timeline::{self, Cause, Placed, Times, Timeline};
+use crate::timeline::{self, Cause, Placed, Timeline, Times};
 
 use super::cutter::{Cut, Cutter, Limits, Placement};
 use super::lane::{AudioPolicy, Lane, Prepared};
@@ -61,7 +61,6 @@ pub(crate) struct PartTrack {
     /// Decoding time in the part's file that stands for the movie's zero.
     pub(crate) start: u64,
     pub(crate) track: Track,
-    pub(crate) frame_rate: Option<(u32, u32)>,
 }
 
 /// Something that the operator should know.
@@ -132,6 +131,8 @@ pub(crate) struct Intake {
     gate: Gate,
     cutter: Cutter,
     part: Option<Part>,
+    /// Where the next part begins on the recording's timeline: nothing is placed before it any more.
+    origin: Duration,
     dropped: Dropped,
     /// What the source said is missing, where that is, and how many packets came since.
     loss: Option<(Loss, Duration, u32)>,
@@ -194,6 +195,7 @@ impl Intake {
             replaced: 0,
             gate: Gate::Closed(Closed::default()),
             part: None,
+            origin: Duration::ZERO,
             dropped: Dropped::default(),
             loss: None,
             placed: Vec::new(),
@@ -204,7 +206,12 @@ impl Intake {
 
     /// A connection begins; `cause` says why the one before ended.
     pub(crate) fn connect(&mut self, now: Instant, cause: Option<String>, out: &mut Vec<Output>) {
-        self.timeline.begin_session(now, cause.map(Cause::Connection), &mut self.placed, &mut self.events);
+        self.timeline.begin_session(
+            now,
+            cause.map(Cause::Connection),
+            &mut self.placed,
+            &mut self.events,
+        );
         self.inputs.clear();
         self.replaced = 0;
         self.gate = Gate::Closed(Closed::default());
@@ -229,7 +236,12 @@ impl Intake {
     /// Lists a loss for which no hole was seen.
     fn tell_loss(&mut self, out: &mut Vec<Output>) {
         if let Some((Loss { length, cause }, at, _)) = self.loss.take() {
-            out.push(Output::Gap { at, length: length.unwrap_or_default(), cause, kind: None });
+            out.push(Output::Gap {
+                at,
+                length: length.unwrap_or_default(),
+                cause,
+                kind: None,
+            });
         }
     }
 
@@ -261,22 +273,41 @@ impl Intake {
 
     fn lane_for(&mut self, info: &TrackInfo, out: &mut Vec<Output>) -> Option<usize> {
         let dropped = |reason: String| {
-            Output::Notice(Notice::TrackDropped { codec: info.codec.clone(), reason })
+            Output::Notice(Notice::TrackDropped {
+                codec: info.codec.clone(),
+                reason,
+            })
         };
         let Some(kind) = info.kind else {
             out.push(dropped("neither video nor audio".into()));
             return None;
         };
         // Tracks that come after a discontinuity take the places of those before it.
-        let taken = |index: usize| self.inputs.get(self.replaced..).is_some_and(|now| now.contains(&Some(index)));
-        let same_kind = self.lanes.iter().enumerate().filter(|(_, lane)| lane.kind == kind);
-        let (free, count) = (same_kind.clone().find(|(index, _)| !taken(*index)).map(|(i, _)| i), same_kind.count());
+        let taken = |index: usize| {
+            self.inputs
+                .get(self.replaced..)
+                .is_some_and(|now| now.contains(&Some(index)))
+        };
+        let same_kind = self
+            .lanes
+            .iter()
+            .enumerate()
+            .filter(|(_, lane)| lane.kind == kind);
+        let (free, count) = (
+            same_kind
+                .clone()
+                .find(|(index, _)| !taken(*index))
+                .map(|(i, _)| i),
+            same_kind.count(),
+        );
         if free.is_none() && count >= (if kind == Kind::Video { 1 } else { MAX_AUDIO }) {
             out.push(dropped(format!("{count} {kind} track(s) are recorded already")));
             return None;
         }
         let made = match free {
-            Some(index) => self.lanes[index].connect(info, self.options.audio).map(|()| index),
+            Some(index) => self.lanes[index]
+                .connect(info, self.options.audio)
+                .map(|()| index),
             None => Lane::new(info, self.options.audio).map(|lane| {
                 self.lanes.push(lane);
                 self.lanes.len() - 1
@@ -286,11 +317,14 @@ impl Intake {
             Ok(index) => {
                 let lane = &self.lanes[index];
                 if lane.is_transcoded() && lane.part.is_none() {
-                    out.push(Output::Notice(Notice::TrackTranscoded { codec: info.codec.clone() }));
+                    out.push(Output::Notice(Notice::TrackTranscoded {
+                        codec: info.codec.clone(),
+                    }));
                 }
                 if let Some(id) = lane.timeline() {
                     let spec = lane.spec();
-                    self.timeline.update_track(id, spec, &mut self.placed, &mut self.events);
+                    self.timeline
+                        .update_track(id, spec, &mut self.placed, &mut self.events);
                     self.settle(out);
                 }
                 Some(index)
@@ -304,7 +338,9 @@ impl Intake {
 
     /// Takes one packet.
     pub(crate) fn push(&mut self, now: Instant, packet: Packet, out: &mut Vec<Output>) {
-        let Some(index) = self.inputs.get(packet.track).copied().flatten() else { return };
+        let Some(index) = self.inputs.get(packet.track).copied().flatten() else {
+            return;
+        };
         let prepared = match self.lanes[index].prepare(packet) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -313,7 +349,14 @@ impl Intake {
             }
         };
         for sample in prepared {
-            self.take(Held { lane: index, sample, at: now }, out);
+            self.take(
+                Held {
+                    lane: index,
+                    sample,
+                    at: now,
+                },
+                out,
+            );
         }
         self.settle(out);
         if let Some((_, _, packets)) = &mut self.loss {
@@ -350,7 +393,10 @@ impl Intake {
             Gate::Open { changed } => {
                 let video = self.lanes[held.lane].kind == Kind::Video;
                 let rotates = !self.lanes[held.lane].fits_part();
-                let has_video = self.lanes.iter().any(|lane| lane.kind == Kind::Video && lane.part.is_some());
+                let has_video = self
+                    .lanes
+                    .iter()
+                    .any(|lane| lane.kind == Kind::Video && lane.part.is_some());
                 if rotates && !video && has_video && changed.len() < MAX_HELD {
                     changed.push(held);
                     return;
@@ -370,7 +416,9 @@ impl Intake {
 
     /// Holds a sample until the recording can begin, then begins.
     fn hold(&mut self, held: Held, out: &mut Vec<Output>) {
-        let Gate::Closed(closed) = &mut self.gate else { return };
+        let Gate::Closed(closed) = &mut self.gate else {
+            return;
+        };
         let now = held.at;
         let since = *closed.since.get_or_insert(now);
         let lane = &self.lanes[held.lane];
@@ -387,7 +435,9 @@ impl Intake {
         let overfull = closed.bytes > MAX_HELD_BYTES || closed.held.len() > MAX_HELD;
         if closed.key.is_none() && closed.video_seen {
             while closed.bytes > MAX_HELD_BYTES / 4 || closed.held.len() > MAX_HELD / 4 {
-                let Some(oldest) = closed.held.pop_front() else { break };
+                let Some(oldest) = closed.held.pop_front() else {
+                    break;
+                };
                 closed.bytes -= oldest.sample.data.len();
             }
             let waited = now.saturating_duration_since(since);
@@ -398,11 +448,22 @@ impl Intake {
             return;
         }
         // A file's packets come faster than its clock runs: what counts is whichever is longer.
-        let media = time.zip(closed.first_time).map_or(Duration::ZERO, |(time, first)| time.saturating_sub(first));
+        let media = time
+            .zip(closed.first_time)
+            .map_or(Duration::ZERO, |(time, first)| time.saturating_sub(first));
         let waited = now.saturating_duration_since(since).max(media);
-        let video_expected = self.inputs.iter().flatten().any(|lane| self.lanes[*lane].kind == Kind::Video);
+        let video_expected = self
+            .inputs
+            .iter()
+            .flatten()
+            .any(|lane| self.lanes[*lane].kind == Kind::Video);
         let video = closed.key.is_some()
-            || waited >= if video_expected { self.options.start_wait } else { VIDEO_WAIT };
+            || waited
+                >= if video_expected {
+                    self.options.start_wait
+                } else {
+                    VIDEO_WAIT
+                };
         let audio = self.inputs.iter().flatten().all(|lane| {
             let lane = &self.lanes[*lane];
             lane.kind == Kind::Video || lane.track().is_some()
@@ -419,12 +480,16 @@ impl Intake {
         for input in self.inputs.iter().flatten() {
             let lane = &self.lanes[*input];
             if lane.track().is_none() {
-                out.push(Output::Notice(Notice::TrackMissing { codec: lane.codec().to_owned() }));
+                out.push(Output::Notice(Notice::TrackMissing {
+                    codec: lane.codec().to_owned(),
+                }));
             }
         }
         let key = closed.key.and_then(|_| {
             closed.held.iter().position(|held| {
-                held.sample.sync && self.lanes[held.lane].kind == Kind::Video && self.lanes[held.lane].track().is_some()
+                held.sample.sync
+                    && self.lanes[held.lane].kind == Kind::Video
+                    && self.lanes[held.lane].track().is_some()
             })
         });
         let key_time = key.and_then(|key| {
@@ -456,14 +521,32 @@ impl Intake {
         if lane.track().is_none() || (place.is_none() && lane.kind == Kind::Video && !held.sample.sync) {
             return;
         }
-        let Some(track) = place.or_else(|| self.timeline.add_track(lane.spec())) else { return };
+        let Some(track) = place.or_else(|| self.timeline.add_track(lane.spec())) else {
+            return;
+        };
         if place.is_none() {
             lane.set_timeline(track);
         }
-        let Prepared { data, pts, dts, duration, sync, frame, .. } = held.sample;
+        let Prepared {
+            data,
+            pts,
+            dts,
+            duration,
+            sync,
+            frame,
+            ..
+        } = held.sample;
         lane.wait(data);
-        let times = Times { track, pts, dts, duration, sync, frame };
-        self.timeline.push(held.at, times, &mut self.placed, &mut self.events);
+        let times = Times {
+            track,
+            pts,
+            dts,
+            duration,
+            sync,
+            frame,
+        };
+        self.timeline
+            .push(held.at, times, &mut self.placed, &mut self.events);
         self.settle(out);
     }
 
@@ -473,6 +556,11 @@ impl Intake {
         self.settle(out);
         self.cut(out);
         self.part = None;
+        let ends = self.lanes.iter().filter_map(|lane| {
+            let end = self.timeline.end(lane.timeline()?);
+            Some(end.to_duration(lane.spec().timescale.base()))
+        });
+        self.origin = ends.min().unwrap_or_default();
         self.cutter = Cutter::new(self.options.limits);
         self.lanes.iter_mut().for_each(|lane| lane.part = None);
     }
@@ -485,7 +573,9 @@ impl Intake {
                 Placed::Sample(sample) => {
                     let index = self.lanes.iter().position(|lane| lane.owns(sample.track));
                     let Some(index) = index else { continue };
-                    let Some(data) = self.lanes[index].take_waiting(sample.token) else { continue };
+                    let Some(data) = self.lanes[index].take_waiting(sample.token) else {
+                        continue;
+                    };
                     self.place(index, sample, data, out);
                 }
                 Placed::Dropped { track, token, .. } => {
@@ -510,13 +600,28 @@ impl Intake {
             self.place_transcoded(index, samples, out);
             return;
         }
-        let placement = Spot { dts: sample.dts, pts: sample.pts, duration: sample.duration, sync: sample.sync };
+        let placement = Spot {
+            dts: sample.dts,
+            pts: sample.pts,
+            duration: sample.duration,
+            sync: sample.sync,
+        };
         self.write(index, placement, data, out);
     }
 
-    fn place_transcoded(&mut self, index: usize, samples: Vec<super::transcode::Coded>, out: &mut Vec<Output>) {
+    fn place_transcoded(
+        &mut self,
+        index: usize,
+        samples: Vec<super::transcode::Coded>,
+        out: &mut Vec<Output>,
+    ) {
         for coded in samples {
-            let spot = Spot { dts: coded.at, pts: coded.at, duration: coded.duration, sync: true };
+            let spot = Spot {
+                dts: coded.at,
+                pts: coded.at,
+                duration: coded.duration,
+                sync: true,
+            };
             self.write(index, spot, coded.data, out);
         }
     }
@@ -524,7 +629,9 @@ impl Intake {
     /// Puts a placed sample into the part's file.
     fn write(&mut self, index: usize, spot: Spot, data: bytes::Bytes, out: &mut Vec<Output>) {
         let lane = &mut self.lanes[index];
-        let Some(track) = lane.track().cloned() else { return };
+        let Some(track) = lane.track().cloned() else {
+            return;
+        };
         let timescale = track.timescale();
         if let Some(limit) = self.options.duration {
             let limit = Ticks::from_duration(limit, timescale.base());
@@ -533,15 +640,16 @@ impl Intake {
                 return;
             }
         }
+        if self.part.is_none() {
+            self.begin_part();
+        }
         let lane = &mut self.lanes[index];
-        let part = self.part.get_or_insert_with(|| Part {
-            origin: spot.dts.to_duration(timescale.base()),
-            announced: 0,
-            begun: false,
-        });
+        let (Some(part), Some(track)) = (&self.part, lane.track()) else {
+            return;
+        };
         if lane.part.is_none() {
             let id = self.cutter.add_track(lane.kind, timescale);
-            lane.part = Some((id, track));
+            lane.part = Some((id, track.clone()));
         }
         let Some((id, _)) = &lane.part else { return };
         let id = *id;
@@ -559,8 +667,31 @@ impl Intake {
         }
     }
 
+    /// Begins a part where the one before ended, with the tracks that are known by now, video first.
+    fn begin_part(&mut self) {
+        self.part = Some(Part {
+            origin: self.origin,
+            announced: 0,
+            begun: false,
+        });
+        for kind in [Kind::Video, Kind::Audio] {
+            for lane in self
+                .lanes
+                .iter_mut()
+                .filter(|lane| lane.kind == kind && lane.timeline().is_some())
+            {
+                if let Some(track) = lane.track().cloned() {
+                    let id = self.cutter.add_track(kind, track.timescale());
+                    lane.part = Some((id, track));
+                }
+            }
+        }
+    }
+
     fn has_video(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.kind == Kind::Video && lane.part.is_some())
+        self.lanes
+            .iter()
+            .any(|lane| lane.kind == Kind::Video && lane.part.is_some())
     }
 
     fn cut(&mut self, out: &mut Vec<Output>) {
@@ -575,20 +706,32 @@ impl Intake {
         let mut tracks: Vec<_> = self.lanes.iter().filter(|lane| lane.part.is_some()).collect();
         tracks.sort_by_key(|lane| lane.part.as_ref().map(|(id, _)| *id));
         let start = movie_zero(&cut, &tracks);
-        let fresh: Vec<_> = tracks.iter().skip(part.announced).filter_map(|lane| part_track(lane, start)).collect();
+        let fresh: Vec<_> = tracks
+            .iter()
+            .skip(part.announced)
+            .filter_map(|lane| part_track(lane, start))
+            .collect();
         part.announced = tracks.len();
         if part.begun {
             out.extend(fresh.into_iter().map(Output::Track));
         } else {
             part.begun = true;
-            out.push(Output::Part { tracks: fresh, at: part.origin });
+            out.push(Output::Part {
+                tracks: fresh,
+                at: part.origin,
+            });
         }
         out.push(Output::Fragment(cut));
     }
 
     fn tell(&mut self, event: timeline::Event, out: &mut Vec<Output>) {
         out.push(match event {
-            timeline::Event::Gap { at, length, cause, track } => {
+            timeline::Event::Gap {
+                at,
+                length,
+                cause,
+                track,
+            } => {
                 let kind = track
                     .and_then(|track| self.lanes.iter().find(|lane| lane.owns(track)))
                     .map(|lane| lane.kind);
@@ -601,17 +744,28 @@ impl Intake {
                     Cause::Silence => "the source sent nothing".to_owned(),
                     Cause::Missing => "the source's timestamps jump ahead".to_owned(),
                 };
-                Output::Gap { at, length, cause, kind }
+                Output::Gap {
+                    at,
+                    length,
+                    cause,
+                    kind,
+                }
             }
-            timeline::Event::ClockReset { at, from, to, time_base, .. } => Output::Notice(Notice::ClockReset {
+            timeline::Event::ClockReset {
+                at,
+                from,
+                to,
+                time_base,
+                ..
+            } => Output::Notice(Notice::ClockReset {
                 at,
                 from: from.to_duration(time_base),
                 to: to.to_duration(time_base),
             }),
-            timeline::Event::Dropped { reason, count } => {
-                Output::Notice(Notice::PacketsDropped { reason: format!("{reason:?}").to_lowercase(), count })
-            }
-            _ => return,
+            timeline::Event::Dropped { reason, count } => Output::Notice(Notice::PacketsDropped {
+                reason: format!("{reason:?}").to_lowercase(),
+                count,
+            }),
         });
     }
 
@@ -627,8 +781,14 @@ impl Intake {
     fn tell_dropped(&mut self, now: Instant, out: &mut Vec<Output>) {
         if self.dropped.count > 0 {
             let reason = std::mem::take(&mut self.dropped.reason);
-            out.push(Output::Notice(Notice::PacketsDropped { reason, count: self.dropped.count }));
-            self.dropped = Dropped { since: Some(now), ..Dropped::default() };
+            out.push(Output::Notice(Notice::PacketsDropped {
+                reason,
+                count: self.dropped.count,
+            }));
+            self.dropped = Dropped {
+                since: Some(now),
+                ..Dropped::default()
+            };
         }
     }
 }
@@ -651,10 +811,14 @@ fn origin_ticks(origin: Duration, timescale: Timescale) -> Ticks {
 /// The composition time of the earliest picture or sound of a part's first fragment.
 fn movie_zero(cut: &Cut, lanes: &[&Lane]) -> Duration {
     let first = |run: &crate::mp4::Run| {
-        let lane = lanes.iter().find(|lane| lane.part.as_ref().is_some_and(|(id, _)| *id == run.track))?;
+        let lane = lanes
+            .iter()
+            .find(|lane| lane.part.as_ref().is_some_and(|(id, _)| *id == run.track))?;
         let base = lane.track()?.timescale().base();
         let pts = run.rows.iter().scan(run.dts, |dts, row| {
-            let at = i64::try_from(*dts).unwrap_or(i64::MAX).saturating_add(i64::from(row.composition));
+            let at = i64::try_from(*dts)
+                .unwrap_or(i64::MAX)
+                .saturating_add(i64::from(row.composition));
             *dts = dts.saturating_add(u64::from(row.duration));
             Some(at)
         });
@@ -670,6 +834,5 @@ fn part_track(lane: &Lane, start: Duration) -> Option<PartTrack> {
         movie: MovieTrack::new(*id, track, sample_entry::write(track)),
         start: u64::try_from(start.0).unwrap_or(0),
         track: track.clone(),
-        frame_rate: lane.frame_rate(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Change, Codec, Kind, Media, Normalizer, Track, Units};
+use crate::codec::{Codec, Kind, Media, Normalizer, Track, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Packet, TrackInfo};
 use crate::time::{Ticks, Timescale};
@@ -37,7 +37,6 @@ pub(crate) struct Prepared {
     pub(crate) sync: bool,
     /// Length by the bitstream, in ticks of the track.
     pub(crate) frame: Option<Ticks>,
-    pub(crate) changed: Option<Change>,
 }
 
 /// One output track.
@@ -69,7 +68,9 @@ enum Path {
 impl Lane {
     /// The track for a source's track, or why it can't be kept.
     pub(crate) fn new(info: &TrackInfo, audio: AudioPolicy) -> Result<Self> {
-        let kind = info.kind.ok_or_else(|| unsupported(format!("{} is neither video nor audio", info.codec)))?;
+        let kind = info
+            .kind
+            .ok_or_else(|| unsupported(format!("{} is neither video nor audio", info.codec)))?;
         Ok(Self {
             kind,
             path: Path::new(info, kind, audio)?,
@@ -107,9 +108,12 @@ impl Lane {
         match (&self.part, self.track()) {
             (Some((_, part)), Some(track)) => {
                 let same_size = match (part.media, track.media) {
-                    (Media::Video { width, height, .. }, Media::Video { width: w, height: h, .. }) => {
-                        (width, height) == (w, h)
-                    }
+                    (
+                        Media::Video { width, height, .. },
+                        Media::Video {
+                            width: w, height: h, ..
+                        },
+                    ) => (width, height) == (w, h),
                     (a, b) => a == b && part.setup == track.setup,
                 };
                 part.codec == track.codec && same_size
@@ -158,7 +162,11 @@ impl Lane {
                     Some(Media::Video { .. }) => self.frame_length(),
                     _ => None,
                 };
-                (track.map_or(Timescale::MPEG, Track::timescale), frame, normalizer.reorder())
+                (
+                    track.map_or(Timescale::MPEG, Track::timescale),
+                    frame,
+                    normalizer.reorder(),
+                )
             }
             Path::Transcode(transcode) => (transcode.input_timescale(), None, None),
         };
@@ -175,7 +183,10 @@ impl Lane {
     fn frame_length(&self) -> Option<Ticks> {
         let (num, den) = self.frame_rate()?;
         let ticks = u64::from(Timescale::MPEG.get()) * u64::from(den) / u64::from(num).max(1);
-        i64::try_from(ticks).ok().filter(|ticks| (1..=900_000).contains(ticks)).map(Ticks)
+        i64::try_from(ticks)
+            .ok()
+            .filter(|ticks| (1..=900_000).contains(ticks))
+            .map(Ticks)
     }
 
     /// Whether a sample of the timeline's `track` is this lane's.
@@ -185,17 +196,34 @@ impl Lane {
 
     /// A packet's samples in MP4's form; none while the track isn't known.
     pub(crate) fn prepare(&mut self, packet: Packet) -> Result<impl Iterator<Item = Prepared> + use<>> {
-        let Packet { pts, dts, duration, sync, data, extradata, .. } = packet;
+        let Packet {
+            pts,
+            dts,
+            duration,
+            sync,
+            data,
+            extradata,
+            ..
+        } = packet;
         let units = match &mut self.path {
-            Path::Copy(normalizer) => Either::Units(normalizer.push(data, extradata.or(self.extradata.take()))?),
+            Path::Copy(normalizer) => {
+                Either::Units(normalizer.push(data, extradata.or(self.extradata.take()))?)
+            }
             Path::Transcode(transcode) => Either::Raw(transcode.input_length(&data), Some(data)),
         };
         let mut times = Some((pts, dts, duration));
-        Ok(units.map(move |(data, bit_sync, frame, changed)| {
+        Ok(units.map(move |(data, bit_sync, frame)| {
             // The packet's times are its first sample's; the others follow without gaps.
             let (pts, dts, duration) = times.take().unwrap_or((None, None, Ticks::ZERO));
             let sync = bit_sync.unwrap_or(sync);
-            Prepared { data, pts, dts, duration, sync, frame, changed }
+            Prepared {
+                data,
+                pts,
+                dts,
+                duration,
+                sync,
+                frame,
+            }
         }))
     }
 
@@ -235,38 +263,48 @@ impl Path {
         let codec = Codec::from_name(&info.codec).filter(|codec| codec.kind() == kind);
         match (kind, codec, audio) {
             (Kind::Video, Some(_), _) => Ok(Self::Copy(Normalizer::new(info)?)),
-            (Kind::Video, None, _) => {
-                Err(unsupported(format!("video codec {} can't be kept in MP4 as it is", info.codec)))
-            }
+            (Kind::Video, None, _) => Err(unsupported(format!(
+                "video codec {} can't be kept in MP4 as it is",
+                info.codec
+            ))),
             (Kind::Audio, _, AudioPolicy::None) => Err(unsupported("audio is not wanted")),
             (Kind::Audio, Some(Codec::Aac), _)
-            | (Kind::Audio, Some(_), AudioPolicy::Auto | AudioPolicy::Copy) => Ok(Self::Copy(Normalizer::new(info)?)),
-            (Kind::Audio, None, AudioPolicy::Copy) => {
-                Err(unsupported(format!("audio codec {} can't be kept in MP4 as it is", info.codec)))
+            | (Kind::Audio, Some(_), AudioPolicy::Auto | AudioPolicy::Copy) => {
+                Ok(Self::Copy(Normalizer::new(info)?))
             }
+            (Kind::Audio, None, AudioPolicy::Copy) => Err(unsupported(format!(
+                "audio codec {} can't be kept in MP4 as it is",
+                info.codec
+            ))),
             (Kind::Audio, _, _) => Ok(Self::Transcode(Box::new(Transcode::new(info)?))),
         }
     }
 }
 
-/// What one packet became: `(data, sync by the bitstream, length by the bitstream, change)`.
+/// What one packet became: `(data, sync by the bitstream, length by the bitstream)`.
 enum Either {
     Units(Units),
     Raw(Option<u32>, Option<Bytes>),
 }
 
 impl Iterator for Either {
-    type Item = (Bytes, Option<bool>, Option<Ticks>, Option<Change>);
+    type Item = (Bytes, Option<bool>, Option<Ticks>);
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Units(units) => {
                 let unit = units.next()?;
-                Some((unit.data, unit.sync, unit.duration.map(|ticks| Ticks(i64::from(ticks))), unit.changed))
+                Some((
+                    unit.data,
+                    unit.sync,
+                    unit.duration.map(|ticks| Ticks(i64::from(ticks))),
+                ))
             }
-            Self::Raw(length, data) => {
-                Some((data.take()?, Some(true), length.map(|ticks| Ticks(i64::from(ticks))), None))
-            }
+            Self::Raw(length, data) => Some((
+                data.take()?,
+                Some(true),
+                length.map(|ticks| Ticks(i64::from(ticks))),
+            )),
         }
     }
 }

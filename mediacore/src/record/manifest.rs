@@ -48,7 +48,11 @@ impl Manifest {
     pub fn push(&mut self, path: &Path, at: Duration, duration: Option<Duration>) {
         self.version = 1;
         self.parts.push(ManifestPart {
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            file: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             at_s: at.as_secs_f64(),
             duration_s: duration.map(|length| length.as_secs_f64()),
         });
@@ -59,11 +63,19 @@ impl Manifest {
         let failed = |e| Error::storage(format!("read {}", path.display()), e);
         let len = fs::metadata(path).map_err(failed)?.len();
         if len > MAX_BYTES {
-            return Err(Error::new(ErrorKind::LimitExceeded, format!("{} is {len} bytes long", path.display())));
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("{} is {len} bytes long", path.display()),
+            ));
         }
-        let manifest: Self = serde_json::from_slice(&fs::read(path).map_err(failed)?)
-            .map_err(|e| Error::new(ErrorKind::Malformed, format!("{} is no manifest", path.display())).with_source(e))?;
-        match manifest.parts.iter().find(|part| part.file.is_empty() || part.file.contains(['/', '\0'])) {
+        let manifest: Self = serde_json::from_slice(&fs::read(path).map_err(failed)?).map_err(|e| {
+            Error::new(ErrorKind::Malformed, format!("{} is no manifest", path.display())).with_source(e)
+        })?;
+        match manifest
+            .parts
+            .iter()
+            .find(|part| part.file.is_empty() || part.file.contains(['/', '\0']))
+        {
             Some(part) => Err(Error::new(
                 ErrorKind::Malformed,
                 format!("{}: {:?} is no file name", path.display(), part.file),
@@ -75,11 +87,14 @@ impl Manifest {
     /// Writes it durably: whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let failed = |e| Error::storage(format!("write {}", path.display()), e);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|e| Error::new(ErrorKind::Internal, "a manifest can't be written as JSON").with_source(e))?;
+        let text = serde_json::to_vec_pretty(self).map_err(|e| {
+            Error::new(ErrorKind::Internal, "a manifest can't be written as JSON").with_source(e)
+        })?;
         let temporary = path.with_extension("json.new");
         let mut file = fs::File::create(&temporary).map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
         fs::rename(&temporary, path).map_err(failed)?;
         sync_parent(path)
     }
@@ -108,8 +123,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = Manifest::path_for(&folder.path().join("talk.mp4"));
         let mut manifest = Manifest::default();
-        manifest.push(Path::new("/x/talk.mp4"), Duration::ZERO, Some(Duration::from_millis(1500)));
-        manifest.push(&part_path(Path::new("/x/talk.mp4"), 2), Duration::from_millis(1500), None);
+        manifest.push(
+            Path::new("/x/talk.mp4"),
+            Duration::ZERO,
+            Some(Duration::from_millis(1500)),
+        );
+        manifest.push(
+            &part_path(Path::new("/x/talk.mp4"), 2),
+            Duration::from_millis(1500),
+            None,
+        );
         manifest.write(&path).unwrap();
         assert_eq!(Manifest::read(&path).unwrap(), manifest);
         assert_eq!(manifest.parts[1].file, "talk.part2.mp4");

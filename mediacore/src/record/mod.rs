@@ -20,8 +20,8 @@ pub mod manifest;
 mod part;
 pub mod place;
 pub mod rebuild;
-pub mod recover;
 mod recorder;
+pub mod recover;
 mod report;
 mod scan;
 pub mod session;
@@ -39,5 +39,8 @@ pub use session::{End, Reconnect};
 
 /// How a live source's times are judged.
 fn timeline_policy(outage: crate::timeline::Outage) -> crate::timeline::Policy {
-    crate::timeline::Policy { outage, ..crate::timeline::Policy::default() }
+    crate::timeline::Policy {
+        outage,
+        ..crate::timeline::Policy::default()
+    }
 }

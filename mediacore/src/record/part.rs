@@ -145,10 +145,6 @@ impl PartFile {
         &self.file
     }
 
-    pub(super) fn journal_file(&self) -> &File {
-        &self.journal
-    }
-
     pub(super) fn room(&self) -> Room {
         self.room
     }
@@ -197,11 +193,6 @@ impl PartFile {
 
     pub(super) fn sync_journal(&self) -> Result<()> {
         self.journal.sync_data().map_err(|e| self.journal_failed(e))
-    }
-
-    /// Bytes of the file so far.
-    pub(super) fn end(&self) -> u64 {
-        self.end
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {

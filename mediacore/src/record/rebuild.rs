@@ -19,19 +19,37 @@ use super::scan::box_type_at;
 /// the finished one. `Malformed` when there is no whole fragment.
 pub fn rebuild(path: &Path, prefer: Preference, observer: Observer<'_>) -> Result<Recovered> {
     let failed = |e| Error::storage(format!("open {}", path.display()), e);
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(failed)?;
     let len = file.metadata().map_err(failed)?.len();
     let index = SampleIndex::open(&file, len).map_err(|e| e.context(format!("read {}", path.display())))?;
     let tables: Vec<_> = index.tracks().iter().filter_map(track_tables).collect();
     if tables.iter().all(|table| table.tables.is_empty()) {
-        return Err(Error::new(ErrorKind::Malformed, format!("{}: no whole fragment found", path.display())));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!("{}: no whole fragment found", path.display()),
+        ));
     }
-    let media_end = index.tracks().iter().map(|track| track.media_range().end).max().unwrap_or(len);
+    let media_end = index
+        .tracks()
+        .iter()
+        .map(|track| track.media_range().end)
+        .max()
+        .unwrap_or(len);
     let (outcome, size) = if index.is_fragmented() {
         let room = room_of(&file).map_err(failed)?;
         // Room that can't be filled is still the place from which a copy or an insertion begins.
         let prefer = if room.is_ours { prefer } else { only_copy(prefer) };
-        let unfinished = Unfinished { path, file: &file, room: room.room, media_end, tracks: &tables };
+        let unfinished = Unfinished {
+            path,
+            file: &file,
+            room: room.room,
+            media_end,
+            tracks: &tables,
+        };
         let Finished { method, size } = unfinished.finish(prefer, &mut |_| Ok(()), observer)?;
         (Outcome::Finished(method), size)
     } else {
@@ -64,14 +82,24 @@ struct Found {
 /// The `free` box behind `ftyp`, when this is a file of ours; otherwise no room, with the media behind `ftyp`.
 fn room_of(file: &std::fs::File) -> std::io::Result<Found> {
     let Some((ftyp, _)) = box_type_at(file, 0)? else {
-        return Ok(Found { room: Room { start: 0, end: 0 }, is_ours: false });
+        return Ok(Found {
+            room: Room { start: 0, end: 0 },
+            is_ours: false,
+        });
     };
     let start = u64::from(ftyp);
     Ok(match box_type_at(file, start)? {
-        Some((size, kind)) if kind == *b"free" && size >= 64 => {
-            Found { room: Room { start, end: start + u64::from(size) }, is_ours: true }
-        }
-        _ => Found { room: Room { start, end: start }, is_ours: false },
+        Some((size, kind)) if kind == *b"free" && size >= 64 => Found {
+            room: Room {
+                start,
+                end: start + u64::from(size),
+            },
+            is_ours: true,
+        },
+        _ => Found {
+            room: Room { start, end: start },
+            is_ours: false,
+        },
     })
 }
 
@@ -89,7 +117,11 @@ pub(crate) fn track_tables(track: &TrackIndex) -> Option<TrackTables> {
         rotation: track.rotation(),
     };
     let mut tables = SampleTables::default();
-    let mut run = Run { track: track.id(), dts: 0, rows: Vec::new() };
+    let mut run = Run {
+        track: track.id(),
+        dts: 0,
+        rows: Vec::new(),
+    };
     let (mut offset, mut next) = (0, 0);
     for sample in track.samples(0..track.sample_count()) {
         let dts = u64::try_from(sample.dts.0).unwrap_or(0);
@@ -109,7 +141,12 @@ pub(crate) fn track_tables(track: &TrackIndex) -> Option<TrackTables> {
     tables.push(offset, &run);
     let presentation = track.presentation().unwrap_or_default();
     let end = presentation.end.map(|end| end.0);
-    Some(TrackTables { track: movie, start: presentation.shift.0.saturating_neg(), end, tables })
+    Some(TrackTables {
+        track: movie,
+        start: presentation.shift.0.saturating_neg(),
+        end,
+        tables,
+    })
 }
 
 /// Samples in one chunk, so that a file without gaps between samples still has chunks.

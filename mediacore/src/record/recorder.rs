@@ -145,7 +145,9 @@ pub struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { clock: SystemClock::shared() }
+        Self {
+            clock: SystemClock::shared(),
+        }
     }
 }
 
@@ -171,14 +173,30 @@ impl Recorder {
             events: sender,
             events_lost: AtomicU64::new(0),
         });
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().chars().take(10).collect::<String>();
-        let worker = Worker::new(Arc::clone(&shared), Arc::clone(&self.clock), opener, path, options);
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .chars()
+            .take(10)
+            .collect::<String>();
+        let worker = Worker::new(
+            Arc::clone(&shared),
+            Arc::clone(&self.clock),
+            opener,
+            path,
+            options,
+        );
         let thread = std::thread::Builder::new()
             .name(format!("rec-{name}"))
             .stack_size(512 << 10)
             .spawn(move || worker.run())
             .map_err(|e| Error::storage("start the recording's thread", e))?;
-        Ok(Recording { shared, events, thread })
+        Ok(Recording {
+            shared,
+            events,
+            thread,
+        })
     }
 }
 
@@ -221,7 +239,10 @@ impl Recording {
     /// Waits for its end.
     pub fn wait(self) -> Report {
         self.thread.join().unwrap_or_else(|_| {
-            let error = Error::new(ErrorKind::Internal, "the recording's thread failed; its file can be recovered");
+            let error = Error::new(
+                ErrorKind::Internal,
+                "the recording's thread failed; its file can be recovered",
+            );
             Report::failed(error)
         })
     }
@@ -282,7 +303,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Whether a recording may be written to `path`.
 fn check_output(path: &Path, overwrite: bool) -> Result<()> {
-    let refused = |why: &str| Err(Error::new(ErrorKind::InvalidInput, format!("{} {why}", path.display())));
+    let refused = |why: &str| {
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{} {why}", path.display()),
+        ))
+    };
     if path.file_name().is_none() || path.is_dir() {
         return refused("is no file name");
     }
@@ -291,7 +317,10 @@ fn check_output(path: &Path, overwrite: bool) -> Result<()> {
         _ => Path::new("."),
     };
     if !parent.is_dir() {
-        return Err(Error::new(ErrorKind::NotFound, format!("the folder {} does not exist", parent.display())));
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("the folder {} does not exist", parent.display()),
+        ));
     }
     if journal_path(path).exists() {
         return refused("has an unfinished recording; recover it first");

@@ -11,7 +11,9 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mp4::moov::ftyp;
 
-use super::finish::{Finished, Method, Observer, Preference, Unfinished, remove_if_there, sync_parent, temporary_path};
+use super::finish::{
+    Finished, Method, Observer, Preference, Unfinished, remove_if_there, sync_parent, temporary_path,
+};
 use super::gather::{Gathered, gather};
 use super::journal::{GapRecord, Record};
 use super::part::journal_path;
@@ -68,12 +70,25 @@ pub fn recover(path: &Path, prefer: Preference, observer: Observer<'_>) -> Resul
     let opened = OpenOptions::new().read(true).write(true).open(&journal_path);
     let journal = match opened {
         Ok(journal) => journal,
-        Err(error) => return Err(Error::storage(format!("open the journal {}", journal_path.display()), error)),
+        Err(error) => {
+            return Err(Error::storage(
+                format!("open the journal {}", journal_path.display()),
+                error,
+            ));
+        }
     };
     if flock(&journal, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Err(Error::new(ErrorKind::Refused, format!("{} is still being recorded", path.display())));
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("{} is still being recorded", path.display()),
+        ));
     }
-    Recovery { path, journal_path: &journal_path, journal: &journal }.run(prefer, observer)
+    Recovery {
+        path,
+        journal_path: &journal_path,
+        journal: &journal,
+    }
+    .run(prefer, observer)
 }
 
 /// The recordings with a journal in `folder` and below, links not followed, sorted by name.
@@ -111,7 +126,9 @@ impl Recovery<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(self.failed("open", error)),
         };
-        let Some(file) = &file else { return self.clear_empty(None) };
+        let Some(file) = &file else {
+            return self.clear_empty(None);
+        };
         let Some(gathered) = gather(self.journal_path)? else {
             return self.without_journal(file, prefer, observer);
         };
@@ -123,7 +140,9 @@ impl Recovery<'_> {
         let fragments_damaged = gathered.keep_undamaged(|fragment| {
             let mut moved = fragment.clone();
             moved.offset += inserted;
-            matches_crc(file, &moved).map(|same| !same).map_err(|e| self.failed("read", e))
+            matches_crc(file, &moved)
+                .map(|same| !same)
+                .map_err(|e| self.failed("read", e))
         })?;
         let mut fragments_found = 0;
         if fragments_damaged == 0 && inserted == 0 {
@@ -132,17 +151,24 @@ impl Recovery<'_> {
         if gathered.fragments == 0 && fragments_damaged > 0 {
             return Err(Error::new(
                 ErrorKind::Malformed,
-                format!("{}: every fragment is damaged; the file is left as it is", self.path.display()),
+                format!(
+                    "{}: every fragment is damaged; the file is left as it is",
+                    self.path.display()
+                ),
             ));
         }
         if gathered.fragments == 0 {
             return self.clear_empty(Some(file));
         }
-        let room = Room { start: ftyp().len() as u64, end: gathered.room_end };
+        let room = Room {
+            start: ftyp().len() as u64,
+            end: gathered.room_end,
+        };
         if inserted > 0 {
             // The crash may have come before the `free` box was made to cover the new room.
             let header = room.grown(inserted).free_header();
-            file.write_all_at(&header, room.start).map_err(|e| self.failed("write", e))?;
+            file.write_all_at(&header, room.start)
+                .map_err(|e| self.failed("write", e))?;
         }
         let gaps = std::mem::take(&mut gathered.gaps);
         let mut journal_end = gathered.journal_end;
@@ -150,11 +176,20 @@ impl Recovery<'_> {
         let tracks = gathered.moved(inserted).into_tracks();
         let mut intend = |record: &Record| {
             let bytes = record.encode(journal_end);
-            let written = self.journal.write_all_at(&bytes, journal_end).and_then(|()| self.journal.sync_data());
+            let written = self
+                .journal
+                .write_all_at(&bytes, journal_end)
+                .and_then(|()| self.journal.sync_data());
             journal_end += bytes.len() as u64;
             written.map_err(|e| self.failed("note the next step for", e))
         };
-        let unfinished = Unfinished { path: self.path, file, room: room.grown(inserted), media_end, tracks: &tracks };
+        let unfinished = Unfinished {
+            path: self.path,
+            file,
+            room: room.grown(inserted),
+            media_end,
+            tracks: &tracks,
+        };
         let Finished { method, size } = unfinished.finish(prefer, &mut intend, observer)?;
         self.remove_journal()?;
         observer(method, super::finish::Step::JournalRemoved);
@@ -179,7 +214,9 @@ impl Recovery<'_> {
 
     /// By how much the media has already been moved up: by the first so many of the intended insertions.
     fn inserted(&self, gathered: &Gathered, file: &File) -> Result<u64> {
-        let Some(first) = gathered.first_fragment else { return Ok(0) };
+        let Some(first) = gathered.first_fragment else {
+            return Ok(0);
+        };
         let mut moved = 0u64;
         for len in std::iter::once(&0).chain(&gathered.inserts) {
             moved = moved.saturating_add(*len);
@@ -193,7 +230,10 @@ impl Recovery<'_> {
 
     /// Takes the fragments behind the last one of the journal that are whole and undamaged.
     fn take_tail(&self, gathered: &mut Gathered, file: &File) -> Result<u64> {
-        let end = file.metadata().map_err(|e| self.failed("read the length of", e))?.len();
+        let end = file
+            .metadata()
+            .map_err(|e| self.failed("read the length of", e))?
+            .len();
         let mut found = 0;
         let mut at = match gathered.fragments {
             0 => self.after_init(gathered.room_end, file)?,
@@ -215,7 +255,10 @@ impl Recovery<'_> {
     }
 
     fn already_finished(&self, mut gathered: Gathered, file: &File) -> Result<Recovered> {
-        let size = file.metadata().map_err(|e| self.failed("read the length of", e))?.len();
+        let size = file
+            .metadata()
+            .map_err(|e| self.failed("read the length of", e))?
+            .len();
         gathered.keep_undamaged(|_| Ok(false))?;
         let gaps = std::mem::take(&mut gathered.gaps);
         let tracks = gathered.into_tracks();
@@ -235,12 +278,18 @@ impl Recovery<'_> {
     fn without_journal(&self, file: &File, prefer: Preference, observer: Observer<'_>) -> Result<Recovered> {
         let start = ftyp().len() as u64;
         let free = box_type_at(file, start).map_err(|e| self.failed("read", e))?;
-        let end = file.metadata().map_err(|e| self.failed("read the length of", e))?.len();
+        let end = file
+            .metadata()
+            .map_err(|e| self.failed("read the length of", e))?
+            .len();
         let first = match free {
             Some((size, kind)) if kind == *b"free" => self.after_init(start + u64::from(size), file)?,
             _ => end,
         };
-        if fragment_at(file, first, end).map_err(|e| self.failed("read", e))?.is_none() {
+        if fragment_at(file, first, end)
+            .map_err(|e| self.failed("read", e))?
+            .is_none()
+        {
             return self.clear_empty(Some(file));
         }
         let recovered = super::rebuild::rebuild(self.path, prefer, observer)?;
@@ -251,11 +300,17 @@ impl Recovery<'_> {
     /// Removes a journal and a file without one whole fragment, so that they aren't in the way.
     fn clear_empty(&self, file: Option<&File>) -> Result<Recovered> {
         if let Some(file) = file {
-            let len = file.metadata().map_err(|e| self.failed("read the length of", e))?.len();
+            let len = file
+                .metadata()
+                .map_err(|e| self.failed("read the length of", e))?
+                .len();
             if len > MOST_OF_NOTHING {
                 return Err(Error::new(
                     ErrorKind::Malformed,
-                    format!("{}: no whole fragment found; the file is left as it is", self.path.display()),
+                    format!(
+                        "{}: no whole fragment found; the file is left as it is",
+                        self.path.display()
+                    ),
                 ));
             }
             fs::remove_file(self.path).map_err(|e| self.failed("remove the empty", e))?;

@@ -145,7 +145,13 @@ impl TrackReport {
             Media::Video { .. } if !duration.is_zero() => samples as f64 / duration.as_secs_f64(),
             _ => 0.0,
         };
-        Self { track: track.clone(), frame_rate, samples, duration, bytes: tables.tables.bytes() }
+        Self {
+            track: track.clone(),
+            frame_rate,
+            samples,
+            duration,
+            bytes: tables.tables.bytes(),
+        }
     }
 }
 

@@ -187,16 +187,29 @@ impl Session {
             Event::Waited => {
                 self.state = State::Connecting;
                 self.reconnects += u32::from(self.began.is_some());
-                Action::Open(self.policy.connect.min(self.left(now)).max(Duration::from_secs(1)))
+                Action::Open(
+                    self.policy
+                        .connect
+                        .min(self.left(now))
+                        .max(Duration::from_secs(1)),
+                )
             }
         }
     }
 
     fn read(&mut self, now: Instant) -> Action {
-        let over = self.policy.duration.zip(self.began).is_some_and(|(wanted, began)| {
-            now.saturating_duration_since(began) >= wanted.saturating_add(LATE)
-        });
-        if over { self.finish(End::Duration) } else { Action::Read(self.policy.silence) }
+        let over = self
+            .policy
+            .duration
+            .zip(self.began)
+            .is_some_and(|(wanted, began)| {
+                now.saturating_duration_since(began) >= wanted.saturating_add(LATE)
+            });
+        if over {
+            self.finish(End::Duration)
+        } else {
+            Action::Read(self.policy.silence)
+        }
     }
 
     fn retry(&mut self, now: Instant, kind: ErrorKind) -> Action {
@@ -219,7 +232,9 @@ impl Session {
             Some(began) => (
                 self.policy.reconnect.max_time,
                 self.policy.duration.map(|wanted| {
-                    wanted.saturating_add(LATE).saturating_sub(now.saturating_duration_since(began))
+                    wanted
+                        .saturating_add(LATE)
+                        .saturating_sub(now.saturating_duration_since(began))
                 }),
             ),
         };
@@ -244,7 +259,10 @@ impl Session {
 
 /// Whether a source that answered so at the first try may answer better later.
 fn worth_waiting_for(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::TimedOut | ErrorKind::Unreachable)
+    matches!(
+        kind,
+        ErrorKind::NotFound | ErrorKind::TimedOut | ErrorKind::Unreachable
+    )
 }
 
 #[cfg(test)]
@@ -272,7 +290,10 @@ mod tests {
         let (mut session, action) = Session::new(policy, now, 42);
         assert_eq!(action, Action::Open(secs(10)));
         assert_eq!(session.handle(now, Event::Opened), Action::Read(secs(10)));
-        assert_eq!(session.handle(now, Event::Packet(Duration::ZERO)), Action::Read(secs(10)));
+        assert_eq!(
+            session.handle(now, Event::Packet(Duration::ZERO)),
+            Action::Read(secs(10))
+        );
         (session, now)
     }
 
@@ -280,11 +301,30 @@ mod tests {
     fn a_source_that_never_answered_is_an_error_at_once() {
         let now = Instant::now();
         let (mut session, _) = Session::new(POLICY, now, 1);
-        assert_eq!(session.handle(now, Event::OpenFailed(ErrorKind::Unreachable)), Action::Finish(End::Failed));
-        let patient = Reconnect { wait_for_source: secs(30), ..POLICY.reconnect };
-        let (mut session, _) = Session::new(Policy { reconnect: patient, ..POLICY }, now, 1);
-        assert!(matches!(session.handle(now, Event::OpenFailed(ErrorKind::NotFound)), Action::Pause(_)));
-        assert_eq!(session.handle(now, Event::OpenFailed(ErrorKind::Refused)), Action::Finish(End::Failed));
+        assert_eq!(
+            session.handle(now, Event::OpenFailed(ErrorKind::Unreachable)),
+            Action::Finish(End::Failed)
+        );
+        let patient = Reconnect {
+            wait_for_source: secs(30),
+            ..POLICY.reconnect
+        };
+        let (mut session, _) = Session::new(
+            Policy {
+                reconnect: patient,
+                ..POLICY
+            },
+            now,
+            1,
+        );
+        assert!(matches!(
+            session.handle(now, Event::OpenFailed(ErrorKind::NotFound)),
+            Action::Pause(_)
+        ));
+        assert_eq!(
+            session.handle(now, Event::OpenFailed(ErrorKind::Refused)),
+            Action::Finish(End::Failed)
+        );
     }
 
     #[test]
@@ -319,23 +359,44 @@ mod tests {
         let (mut session, mut now) = receiving(POLICY);
         for _ in 0..5 {
             now += secs(50);
-            assert!(matches!(session.handle(now - secs(50), Event::ReadFailed(ErrorKind::TimedOut)), Action::Pause(_)));
+            assert!(matches!(
+                session.handle(now - secs(50), Event::ReadFailed(ErrorKind::TimedOut)),
+                Action::Pause(_)
+            ));
             assert!(matches!(session.handle(now, Event::Waited), Action::Open(_)));
             assert!(matches!(session.handle(now, Event::Opened), Action::Read(_)));
-            assert!(matches!(session.handle(now, Event::Packet(secs(1))), Action::Read(_)));
-            assert!(matches!(session.handle(now, Event::Packet(secs(1))), Action::Read(_)));
+            assert!(matches!(
+                session.handle(now, Event::Packet(secs(1))),
+                Action::Read(_)
+            ));
+            assert!(matches!(
+                session.handle(now, Event::Packet(secs(1))),
+                Action::Read(_)
+            ));
         }
         assert_eq!(session.reconnects, 5);
     }
 
     #[test]
     fn the_wanted_length_ends_it_by_media_or_late_by_the_clock() {
-        let policy = Policy { duration: Some(secs(30)), ..POLICY };
+        let policy = Policy {
+            duration: Some(secs(30)),
+            ..POLICY
+        };
         let (mut session, now) = receiving(policy);
-        assert_eq!(session.handle(now, Event::Packet(secs(30))), Action::Finish(End::Duration));
+        assert_eq!(
+            session.handle(now, Event::Packet(secs(30))),
+            Action::Finish(End::Duration)
+        );
         let (mut session, now) = receiving(policy);
-        assert!(matches!(session.handle(now + secs(39), Event::Other), Action::Read(_)));
-        assert_eq!(session.handle(now + secs(40), Event::Other), Action::Finish(End::Duration));
+        assert!(matches!(
+            session.handle(now + secs(39), Event::Other),
+            Action::Read(_)
+        ));
+        assert_eq!(
+            session.handle(now + secs(40), Event::Other),
+            Action::Finish(End::Duration)
+        );
     }
 
     #[test]
@@ -344,7 +405,13 @@ mod tests {
             let (mut session, now) = receiving(POLICY);
             let finished = session.handle(now, end);
             assert!(matches!(finished, Action::Finish(_)));
-            for event in [Event::Opened, Event::Waited, Event::Packet(secs(9)), Event::Stop, Event::Other] {
+            for event in [
+                Event::Opened,
+                Event::Waited,
+                Event::Packet(secs(9)),
+                Event::Stop,
+                Event::Other,
+            ] {
                 assert_eq!(session.handle(now, event), finished);
             }
         }

@@ -13,7 +13,9 @@ use crate::time::Ticks;
 
 use super::cutter::Cut;
 use super::disk::{Disk, PartWriter};
-use super::finish::{Finished, Method, Preference, Step, StepObserver, Unfinished, remove_if_there, sync_parent};
+use super::finish::{
+    Finished, Method, Preference, Step, StepObserver, Unfinished, remove_if_there, sync_parent,
+};
 use super::gather::gather;
 use super::intake::PartTrack;
 use super::journal::{GapRecord, Record};
@@ -91,7 +93,10 @@ impl Sink {
         if self.options.overwrite {
             remove_if_there(&path).map_err(|e| Error::storage(format!("replace {}", path.display()), e))?;
         }
-        let movie: Vec<_> = tracks.iter().map(|track| (track.movie.clone(), track.start)).collect();
+        let movie: Vec<_> = tracks
+            .iter()
+            .map(|track| (track.movie.clone(), track.start))
+            .collect();
         let disk = Disk::of(&path, &self.options.clock)?;
         let file = PartFile::create(&PartSpec {
             path: &path,
@@ -106,21 +111,34 @@ impl Sink {
             self.manifest.write(&Manifest::path_for(&self.options.path))?;
         }
         let writer = PartWriter::new(file, Arc::clone(&disk));
-        self.current = Some(Part { writer, _disk: disk, path, at, tracks, sequence: 0, full_told: false });
+        self.current = Some(Part {
+            writer,
+            _disk: disk,
+            path,
+            at,
+            tracks,
+            sequence: 0,
+            full_told: false,
+        });
         Ok(())
     }
 
     /// A track joins the part that grows.
     pub(super) fn add_track(&mut self, track: PartTrack) {
         if let Some(part) = &mut self.current {
-            part.writer.note(Record::Track { track: track.movie.clone(), start: track.start });
+            part.writer.note(Record::Track {
+                track: track.movie.clone(),
+                start: track.start,
+            });
             part.tracks.push(track);
         }
     }
 
     pub(super) fn note_gap(&self, gap: &Gap) {
         let Some(part) = &self.current else { return };
-        let track = gap.kind.and_then(|kind| part.tracks.iter().find(|track| track.movie.kind == kind));
+        let track = gap
+            .kind
+            .and_then(|kind| part.tracks.iter().find(|track| track.movie.kind == kind));
         part.writer.note(Record::Gap(GapRecord {
             at: gap.at,
             length: gap.length,
@@ -131,7 +149,9 @@ impl Sink {
 
     /// Hands a fragment to the disk. False when the disk did not take it within ten seconds, or before `stopped`.
     pub(super) fn write(&mut self, cut: Cut, stopped: &dyn Fn() -> bool, full: &dyn Fn()) -> Result<bool> {
-        let Some(part) = &mut self.current else { return Ok(true) };
+        let Some(part) = &mut self.current else {
+            return Ok(true);
+        };
         part.sequence += 1;
         let mut fragment = Fragment::new(part.sequence, cut.runs, cut.payload);
         let wall = self.options.clock.wall();
@@ -155,7 +175,12 @@ impl Sink {
     /// How long a fragment is.
     pub(super) fn length_of(&self, cut: &Cut) -> Duration {
         let found = cut.first_run().and_then(|(id, ticks)| {
-            let track = self.current.as_ref()?.tracks.iter().find(|track| track.movie.id == id)?;
+            let track = self
+                .current
+                .as_ref()?
+                .tracks
+                .iter()
+                .find(|track| track.movie.id == id)?;
             Some(Ticks(i64::try_from(ticks).unwrap_or(i64::MAX)).to_duration(track.movie.timescale.base()))
         });
         found.unwrap_or_default()
@@ -172,7 +197,9 @@ impl Sink {
 
     /// Media and bytes that a crash right now would leave, and whether the disk is full.
     pub(super) fn durable(&self) -> (Duration, u64, bool) {
-        let Some(part) = &self.current else { return (self.before.0, self.before.1, false) };
+        let Some(part) = &self.current else {
+            return (self.before.0, self.before.1, false);
+        };
         let durable = part.writer.durable();
         let end = durable.ends.iter().filter_map(|(id, end)| {
             let track = part.tracks.iter().find(|track| track.movie.id == *id)?;
@@ -180,7 +207,11 @@ impl Sink {
             Some(ticks.to_duration(track.movie.timescale.base()))
         });
         let length = end.max().unwrap_or_default();
-        (self.before.0 + length, self.before.1 + durable.bytes, part.writer.is_full())
+        (
+            self.before.0 + length,
+            self.before.1 + durable.bytes,
+            part.writer.is_full(),
+        )
     }
 
     /// Finishes everything, in order.
@@ -189,15 +220,27 @@ impl Sink {
         for thread in std::mem::take(&mut self.finishing) {
             outcomes.push(thread.join().unwrap_or_else(|_| Outcome {
                 report: None,
-                error: Some(Error::new(ErrorKind::Internal, "finishing a part failed; it can be recovered")),
+                error: Some(Error::new(
+                    ErrorKind::Internal,
+                    "finishing a part failed; it can be recovered",
+                )),
                 time: Duration::ZERO,
             }));
         }
         if let Some(part) = self.current.take() {
-            outcomes.push(finish_part(part, self.options.finish, self.options.observer.as_ref(), clock));
+            outcomes.push(finish_part(
+                part,
+                self.options.finish,
+                self.options.observer.as_ref(),
+                clock,
+            ));
         }
-        let mut finished =
-            FinishedParts { parts: Vec::new(), manifest: None, error: None, time: Duration::ZERO };
+        let mut finished = FinishedParts {
+            parts: Vec::new(),
+            manifest: None,
+            error: None,
+            time: Duration::ZERO,
+        };
         for outcome in outcomes {
             finished.parts.extend(outcome.report);
             finished.error = finished.error.or(outcome.error);
@@ -219,7 +262,9 @@ impl Sink {
 
     fn end_current(&mut self) -> Result<()> {
         let (length, bytes, _) = self.durable();
-        let Some(part) = self.current.take() else { return Ok(()) };
+        let Some(part) = self.current.take() else {
+            return Ok(());
+        };
         self.before = (length, bytes);
         let (prefer, clock) = (self.options.finish, Arc::clone(&self.options.clock));
         let observer = self.options.observer.clone();
@@ -233,7 +278,12 @@ impl Sink {
 }
 
 /// Waits for what is on its way, then puts the `moov` in front.
-fn finish_part(part: Part, prefer: Preference, observer: Option<&StepObserver>, clock: &dyn Clock) -> Outcome {
+fn finish_part(
+    part: Part,
+    prefer: Preference,
+    observer: Option<&StepObserver>,
+    clock: &dyn Clock,
+) -> Outcome {
     let drained = part.writer.drain();
     let before = clock.now();
     let finished = put_in_front(&part, prefer, &|method, step| {
@@ -246,23 +296,36 @@ fn finish_part(part: Part, prefer: Preference, observer: Option<&StepObserver>, 
         Ok(report) => (report, None),
         Err((report, error)) => (report, Some(error)),
     };
-    Outcome { report, error: drained.err().or(finish_error), time }
+    Outcome {
+        report,
+        error: drained.err().or(finish_error),
+        time,
+    }
 }
 
 /// `Ok(None)` when the part has no media and its files are gone.
-fn put_in_front(part: &Part, prefer: Preference, observer: &dyn Fn(Method, Step)) -> Result<Option<PartReport>, (Option<PartReport>, Error)> {
+fn put_in_front(
+    part: &Part,
+    prefer: Preference,
+    observer: &dyn Fn(Method, Step),
+) -> Result<Option<PartReport>, (Option<PartReport>, Error)> {
     let mut file = part.writer.file();
     let mut gathered = match gather(file.journal_path()) {
         Ok(Some(gathered)) => gathered,
         Ok(None) => {
-            let error = Error::new(ErrorKind::Storage, format!("{}: its journal is gone", part.path.display()));
+            let error = Error::new(
+                ErrorKind::Storage,
+                format!("{}: its journal is gone", part.path.display()),
+            );
             return Err((None, error));
         }
         Err(error) => return Err((None, error)),
     };
     if gathered.fragments == 0 {
         let removed = remove_if_there(file.path()).and_then(|()| remove_if_there(file.journal_path()));
-        return removed.map(|()| None).map_err(|e| (None, Error::storage("remove an empty recording", e)));
+        return removed
+            .map(|()| None)
+            .map_err(|e| (None, Error::storage("remove an empty recording", e)));
     }
     let kept = gathered.keep_undamaged(|_| Ok(false));
     debug_assert!(kept.is_ok());
@@ -273,7 +336,10 @@ fn put_in_front(part: &Part, prefer: Preference, observer: &dyn Fn(Method, Step)
         at: part.at,
         duration: duration_of(&tables),
         size: media_end,
-        tracks: tables.iter().filter_map(|table| Some(TrackReport::new(track_of(part, table.track.id)?, table))).collect(),
+        tracks: tables
+            .iter()
+            .filter_map(|table| Some(TrackReport::new(track_of(part, table.track.id)?, table)))
+            .collect(),
         method: None,
     };
     let media = match file.file().try_clone() {
@@ -281,7 +347,13 @@ fn put_in_front(part: &Part, prefer: Preference, observer: &dyn Fn(Method, Step)
         Err(error) => return Err((Some(report), Error::storage("keep the recording open", error))),
     };
     let path = part.path.clone();
-    let unfinished = Unfinished { path: &path, file: &media, room, media_end, tracks: &tables };
+    let unfinished = Unfinished {
+        path: &path,
+        file: &media,
+        room,
+        media_end,
+        tracks: &tables,
+    };
     let mut intend = |record: &Record| {
         file.append(record)?;
         file.sync_journal()
@@ -305,5 +377,8 @@ fn put_in_front(part: &Part, prefer: Preference, observer: &dyn Fn(Method, Step)
 }
 
 fn track_of(part: &Part, id: u32) -> Option<&Track> {
-    part.tracks.iter().find(|track| track.movie.id == id).map(|track| &track.track)
+    part.tracks
+        .iter()
+        .find(|track| track.movie.id == id)
+        .map(|track| &track.track)
 }

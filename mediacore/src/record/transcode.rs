@@ -32,13 +32,20 @@ pub(crate) struct Transcode {
 
 impl fmt::Debug for Transcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transcode").field("codec", &self.codec).field("track", &self.track).finish_non_exhaustive()
+        f.debug_struct("Transcode")
+            .field("codec", &self.codec)
+            .field("track", &self.track)
+            .finish_non_exhaustive()
     }
 }
 
 impl Transcode {
     pub(crate) fn new(info: &TrackInfo) -> Result<Self> {
-        let rate = if info.sample_rate == 0 { 8_000 } else { info.sample_rate };
+        let rate = if info.sample_rate == 0 {
+            8_000
+        } else {
+            info.sample_rate
+        };
         let from = av::AudioParameters {
             codec: info.codec.clone(),
             extradata: info.extradata.clone(),
@@ -53,7 +60,8 @@ impl Transcode {
             sample_rate: None,
             channels: None,
         };
-        let failed = |error| crate::source::libav::error(error).context(format!("audio codec {}", info.codec));
+        let failed =
+            |error| crate::source::libav::error(error).context(format!("audio codec {}", info.codec));
         let inner = av::Transcoder::new(&from, &to).map_err(failed)?;
         let track = Track {
             codec: Codec::Aac,
@@ -123,7 +131,11 @@ impl Transcode {
             if packet.data.is_empty() || packet.pts < 0 {
                 continue;
             }
-            let next = Coded { at: Ticks(packet.pts), duration: Ticks(packet.duration.max(1)), data: packet.data };
+            let next = Coded {
+                at: Ticks(packet.pts),
+                duration: Ticks(packet.duration.max(1)),
+                data: packet.data,
+            };
             match &mut self.held {
                 Some(held) if next.at > held.at => {
                     held.duration = next.at.saturating_sub(held.at);

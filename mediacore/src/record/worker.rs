@@ -85,7 +85,8 @@ impl Worker {
             silence: self.options.silence,
             duration: self.options.duration,
         };
-        let seed = self.clock.wall().0.cast_unsigned() ^ u64::from(crc32c::crc32c(self.path.as_os_str().as_encoded_bytes()));
+        let seed = self.clock.wall().0.cast_unsigned()
+            ^ u64::from(crc32c::crc32c(self.path.as_os_str().as_encoded_bytes()));
         let (mut session, mut action) = Session::new(policy, self.clock.now(), seed);
         let mut input: Option<Box<dyn Input>> = None;
         let mut told = self.clock.now();
@@ -125,7 +126,8 @@ impl Worker {
             Ok(opened) => {
                 self.error = None;
                 self.tracks_seen = 0;
-                self.intake.connect(self.clock.now(), self.cause.take(), &mut self.outputs);
+                self.intake
+                    .connect(self.clock.now(), self.cause.take(), &mut self.outputs);
                 self.shared.tell(Told::Connected);
                 *input = Some(opened);
                 Event::Opened
@@ -140,7 +142,9 @@ impl Worker {
     }
 
     fn read(&mut self, limit: Duration, input: &mut Option<Box<dyn Input>>) -> Event {
-        let Some(input) = input.as_mut() else { return Event::Ended { complete: false } };
+        let Some(input) = input.as_mut() else {
+            return Event::Ended { complete: false };
+        };
         self.shared.interrupt.set_deadline(limit.max(input.patience()));
         let event = input.read();
         let tracks = input.tracks();
@@ -151,7 +155,11 @@ impl Worker {
         match event {
             Ok(InputEvent::Packet(packet)) => {
                 self.intake.push(self.clock.now(), packet, &mut self.outputs);
-                Event::Packet(if self.intake.is_full() { Duration::MAX } else { self.below_limit() })
+                Event::Packet(if self.intake.is_full() {
+                    Duration::MAX
+                } else {
+                    self.below_limit()
+                })
             }
             Ok(InputEvent::Gap(loss)) => {
                 self.intake.lost(loss, &mut self.outputs);
@@ -163,8 +171,12 @@ impl Worker {
             }
             Ok(InputEvent::Wall(_)) => Event::Other,
             Ok(InputEvent::Unusable { track, reason }) => {
-                let codec = input.tracks().get(track).map_or_else(String::new, |track| track.codec.clone());
-                self.outputs.push(Output::Notice(Notice::TrackDropped { codec, reason }));
+                let codec = input
+                    .tracks()
+                    .get(track)
+                    .map_or_else(String::new, |track| track.codec.clone());
+                self.outputs
+                    .push(Output::Notice(Notice::TrackDropped { codec, reason }));
                 Event::Other
             }
             Ok(InputEvent::End { complete }) => {
@@ -221,8 +233,18 @@ impl Worker {
                     Ok(())
                 }
                 Output::Fragment(cut) => self.write(cut),
-                Output::Gap { at, length, cause, kind } => {
-                    self.list(Gap { at, length, cause, kind });
+                Output::Gap {
+                    at,
+                    length,
+                    cause,
+                    kind,
+                } => {
+                    self.list(Gap {
+                        at,
+                        length,
+                        cause,
+                        kind,
+                    });
                     Ok(())
                 }
                 Output::Notice(notice) => {
@@ -242,10 +264,17 @@ impl Worker {
     fn write(&mut self, cut: super::cutter::Cut) -> Result<(), Error> {
         let length = self.sink.length_of(&cut);
         let shared = Arc::clone(&self.shared);
-        let kept = self.sink.write(cut, &|| shared.is_stopped(), &|| shared.tell(Told::DiskFull))?;
+        let kept = self
+            .sink
+            .write(cut, &|| shared.is_stopped(), &|| shared.tell(Told::DiskFull))?;
         if !kept {
             let at = self.intake.position().saturating_sub(length);
-            self.list(Gap { at, length, cause: "the disk did not take it in time".to_owned(), kind: None });
+            self.list(Gap {
+                at,
+                length,
+                cause: "the disk did not take it in time".to_owned(),
+                kind: None,
+            });
         }
         Ok(())
     }
@@ -288,7 +317,12 @@ impl Worker {
             error = None;
         }
         let error = finished.error.or(error).or_else(|| {
-            (!recorded).then(|| Error::new(ErrorKind::NotFound, "the source sent nothing that could be recorded"))
+            (!recorded).then(|| {
+                Error::new(
+                    ErrorKind::NotFound,
+                    "the source sent nothing that could be recorded",
+                )
+            })
         });
         let status = match Status::of(end, recorded) {
             Status::Completed if error.is_some() => Status::Interrupted,

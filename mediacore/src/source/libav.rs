@@ -12,10 +12,12 @@ pub(crate) const PROBE_LENGTH: Duration = Duration::from_secs(5);
 
 /// An input that libav demuxes alone: RTMP, RTSP, a local file, a progressive body.
 ///
-/// Its tracks are libav's streams, one to one and in libav's order.
+/// libav is not asked to find out what the streams are: it would open decoders and hold packets back for seconds, and
+/// everything that it would learn is in the packets, which the recorder reads anyway.
 pub(crate) struct LibavInput {
     input: av::Input,
     tracks: Vec<TrackInfo>,
+    streams: Vec<Stream>,
     /// Whether the end of the input is the end of the media: a file, not a connection.
     complete: Box<dyn Fn() -> bool + Send>,
     /// An error of the reader below libav, which says more than libav does.
@@ -23,18 +25,28 @@ pub(crate) struct LibavInput {
     done: bool,
 }
 
+/// One of libav's streams.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stream {
+    /// Its index among the tracks; `None` as long as libav doesn't know its codec.
+    track: Option<usize>,
+    /// A packet of it was read.
+    begun: bool,
+}
+
 impl LibavInput {
-    /// Looks at the start of `input` to describe its tracks. `complete` is asked at the end.
-    pub(crate) fn new(mut input: av::Input, complete: impl Fn() -> bool + Send + 'static) -> Result<Self> {
-        input.find_stream_info(PROBE_LENGTH).map_err(error)?;
-        let tracks = input.streams().iter().map(track).collect();
-        Ok(Self {
+    /// Takes an opened input. `complete` is asked at the end.
+    pub(crate) fn new(input: av::Input, complete: impl Fn() -> bool + Send + 'static) -> Self {
+        let mut this = Self {
             input,
-            tracks,
+            tracks: Vec::new(),
+            streams: Vec::new(),
             complete: Box::new(complete),
             failure: Box::new(|| None),
             done: false,
-        })
+        };
+        this.look();
+        this
     }
 
     /// The same, with a look at why the reader below failed.
@@ -43,6 +55,52 @@ impl LibavInput {
         self.failure = Box::new(failure);
         self
     }
+
+    /// Takes streams that libav has found by now.
+    fn look(&mut self) {
+        for index in self.streams.len()..self.input.stream_count() {
+            let track = self
+                .input
+                .stream(index)
+                .filter(is_known)
+                .map(|stream| self.add(&stream));
+            self.streams.push(Stream { track, begun: false });
+        }
+    }
+
+    fn add(&mut self, stream: &av::StreamInfo) -> usize {
+        self.tracks.push(track(stream));
+        self.tracks.len() - 1
+    }
+
+    /// A packet of the stream `index`; `None` when there is no such stream.
+    fn take(&mut self, unit: av::Packet) -> Option<Packet> {
+        let index = unit.stream();
+        let Stream { track, begun } = *self.streams.get(index)?;
+        if begun && let Some(track) = track {
+            return Some(packet(unit, track));
+        }
+        // FLV and MPEG-TS tell of a stream before they tell what is in it.
+        let now = self.input.stream(index)?;
+        let track = track.unwrap_or_else(|| self.add(&now));
+        self.streams[index] = Stream {
+            track: Some(track),
+            begun: true,
+        };
+        let mut first = packet(unit, track);
+        if first.extradata.is_none()
+            && !now.extradata.is_empty()
+            && now.extradata != self.tracks[track].extradata
+        {
+            first.extradata = Some(now.extradata);
+        }
+        Some(first)
+    }
+}
+
+/// Whether libav knows what is in a stream.
+fn is_known(stream: &av::StreamInfo) -> bool {
+    !stream.codec.is_empty() && stream.codec != "none" && stream.codec != "unknown_codec"
 }
 
 impl Input for LibavInput {
@@ -51,34 +109,25 @@ impl Input for LibavInput {
     }
 
     fn read(&mut self) -> Result<InputEvent> {
-        if self.done {
-            return Ok(InputEvent::End {
-                complete: (self.complete)(),
-            });
-        }
-        loop {
+        while !self.done {
             let read = self.input.read();
-            for index in self.tracks.len()..self.input.stream_count() {
-                self.tracks.extend(self.input.stream(index).as_ref().map(track));
-            }
+            self.look();
             match read {
-                Ok(Some(unit)) if unit.stream() < self.tracks.len() => {
-                    let track = unit.stream();
-                    return Ok(InputEvent::Packet(packet(unit, track)));
+                Ok(Some(unit)) => {
+                    if let Some(packet) = self.take(unit) {
+                        return Ok(InputEvent::Packet(packet));
+                    }
                 }
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    self.done = true;
-                    return Ok(InputEvent::End {
-                        complete: (self.complete)(),
-                    });
-                }
+                Ok(None) => self.done = true,
                 Err(cause) => {
                     self.done = true;
                     return Err((self.failure)().unwrap_or_else(|| error(cause)));
                 }
             }
         }
+        Ok(InputEvent::End {
+            complete: (self.complete)(),
+        })
     }
 }
 

@@ -41,10 +41,10 @@ pub trait Input: Send {
     /// Answers within 200 ms once the interrupt given at opening fires: `Cancelled`, or `TimedOut` for its deadline.
     fn read(&mut self) -> Result<InputEvent>;
 
-    /// How long this connection may be silent though it is healthy, when that is longer than the recorder's own patience: HLS
-    /// comes in lumps of a segment.
+    /// How long [`Input::read`] may block although the source is well: a watchdog that fires earlier is wrong. Segmented
+    /// sources give nothing between two segments; everything else gives a packet many times per second.
     fn patience(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_secs(10)
     }
 }
 

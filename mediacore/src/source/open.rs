@@ -95,7 +95,7 @@ impl Opener for LibavOpener {
             .map_err(libav::error)
             .map_err(context)?;
         // A connection that ends says nothing about the media.
-        Ok(Box::new(LibavInput::new(input, || false).map_err(context)?))
+        Ok(Box::new(LibavInput::new(input, || false)))
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn open(
     let explained = |cause: Error| failure.take().unwrap_or(cause);
     let input = opened.map_err(libav::error).map_err(&explained)?;
     let complete = length.is_some();
-    let input = LibavInput::new(input, move || complete).map_err(&explained)?;
+    let input = LibavInput::new(input, move || complete);
     let failure = failure.clone();
     Ok(input.explained_by(move || failure.take()))
 }

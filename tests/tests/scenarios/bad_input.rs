@@ -11,12 +11,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 const MEMORY: u64 = 1 << 30;
 
 /// Nothing can be made of these; of the others (cut, damaged, many tracks) something may.
-const HOPELESS: [&str; 13] = [
+const HOPELESS: [&str; 12] = [
     "deep.mp4",
     "empty.mp4",
     "huge_box.mp4",
     "huge_box_32.mp4",
-    "huge_count.mp4",
     "max_box.mp4",
     "no_tracks.mp4",
     "one_byte.mp4",

@@ -47,6 +47,28 @@ fn nginx_rtmp_gives_every_player_the_same_packets() {
 }
 
 #[test]
+fn nginx_rtmp_keeps_or_drops_the_players_of_a_dead_publisher() {
+    for leave in [WhenPublisherLeaves::KeepPlayers, WhenPublisherLeaves::DropPlayers] {
+        let nginx = NginxRtmp::start(leave);
+        let late = Content::of(media("live_180p.flv")).starting_at(Duration::from_secs(100));
+        let mut publisher = Publisher::start(&nginx.url("a"), &late);
+        let mut player = Monitor::start_on_air(&nginx.url("a"));
+        publisher.kill();
+        let mut early = Monitor::start(&nginx.url("a"));
+        if leave == WhenPublisherLeaves::DropPlayers {
+            ports::wait_for("both players to end", LIMIT, || {
+                player.has_ended() && early.has_ended()
+            });
+        } else {
+            std::thread::sleep(Duration::from_secs(1));
+            assert!(!player.has_ended() && !early.has_ended());
+            publisher.restart(&late);
+            ports::wait_for("packets of the new publisher", LIMIT, || early.count() > 5);
+        }
+    }
+}
+
+#[test]
 fn a_frozen_proxy_keeps_its_sockets_and_a_new_connection_works() {
     let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
     let proxy = Proxy::start(nginx.port());

@@ -72,8 +72,8 @@ impl fmt::Debug for BoxPath {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{path} at byte {offset}: {problem}")]
 pub struct BoxError {
-    /// The box.
-    pub path: BoxPath,
+    /// The box; behind a pointer, for results are passed around more often than errors.
+    pub path: Box<BoxPath>,
     /// The absolute byte offset at which the problem was found.
     pub offset: u64,
     /// Why.

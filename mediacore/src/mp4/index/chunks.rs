@@ -21,6 +21,7 @@ impl Sizes {
     }
 
     /// The bytes of samples `from..to`.
+    #[inline]
     pub(super) fn sum(&self, from: u32, to: u32) -> u64 {
         match self {
             Self::Constant(size) => u64::from(*size) * u64::from(to.saturating_sub(from)),
@@ -82,6 +83,18 @@ impl Chunks {
         Self::default()
     }
 
+    /// The same with room for `samples` in `chunks`, numbers that the caller has seen the bytes of.
+    pub(super) fn with_room(chunks: u32, samples: u32) -> Self {
+        Self {
+            low: Vec::with_capacity(wide(chunks.min(samples))),
+            spans: Spans::Bits {
+                words: Vec::with_capacity(wide(samples).div_ceil(64)),
+                ranks: Vec::new(),
+            },
+            ..Self::default()
+        }
+    }
+
     /// For samples of one size; added by [`Chunks::push_run_chunk`].
     pub(super) fn runs() -> Self {
         Self {
@@ -91,6 +104,7 @@ impl Chunks {
     }
 
     /// Adds a chunk of `count` samples from `sample` on, which is the number of samples so far.
+    #[inline]
     pub(super) fn push_chunk(&mut self, offset: u64, sample: u32, count: u32, sizes: &Sizes) {
         if matches!(self.spans, Spans::Runs(_)) {
             self.push_run_chunk(offset, sample, count);
@@ -240,25 +254,31 @@ impl Chunks {
         }
     }
 
+    #[inline]
     fn start(&mut self, offset: u64, sample: u32) {
         self.push_offset(offset);
-        self.continue_to(sample + 1);
-        if let Spans::Bits { words, .. } = &mut self.spans
-            && let Some(word) = words.get_mut(wide(sample) / 64)
-        {
-            *word |= 1 << (sample % 64);
-        }
-    }
-
-    fn continue_to(&mut self, samples: u32) {
         if let Spans::Bits { words, .. } = &mut self.spans {
-            let need = wide(samples).div_ceil(64);
-            if words.len() < need {
-                words.resize(need, 0);
+            let at = wide(sample) / 64;
+            while words.len() <= at {
+                words.push(0);
+            }
+            if let Some(word) = words.get_mut(at) {
+                *word |= 1 << (sample % 64);
             }
         }
     }
 
+    /// There are words for the first `samples` samples; a piece adds two at most.
+    #[inline]
+    fn continue_to(&mut self, samples: u32) {
+        if let Spans::Bits { words, .. } = &mut self.spans {
+            while words.len() * 64 < wide(samples) {
+                words.push(0);
+            }
+        }
+    }
+
+    #[inline]
     fn push_offset(&mut self, offset: u64) -> u32 {
         // The builders stop before 2³² pieces: each has a sample.
         let piece = u32::try_from(self.low.len()).unwrap_or(u32::MAX);

@@ -1,5 +1,7 @@
 //! `moof`: the samples of fragments, appended to those of the `moov`.
 
+use std::ops::Range;
+
 use super::chunks::{Chunks, Sizes};
 use super::compositions::Compositions;
 use super::moov::Extends;
@@ -17,6 +19,7 @@ pub(super) struct Fragments {
     tracks: Vec<Growing>,
     extends: Vec<Extends>,
     file: u64,
+    /// How many more samples may come without an entry of their own.
     implied: u32,
 }
 
@@ -27,7 +30,9 @@ impl Fragments {
             tracks: tracks.iter().map(Growing::new).collect(),
             extends,
             file,
-            implied: 0,
+            // Each has a byte of media in a file that means it.
+            implied: u32::try_from(file)
+                .map_or(limits::IMPLIED_SAMPLES, |file| file.min(limits::IMPLIED_SAMPLES)),
         }
     }
 
@@ -187,14 +192,14 @@ impl<'a> Run<'a> {
         let mut table = at;
         at.entries(count, size)?;
         if size == 0 {
-            *implied = implied.saturating_add(count);
-            if *implied > limits::IMPLIED_SAMPLES {
+            let Some(left) = implied.checked_sub(count) else {
                 return Err(table.error(BoxProblem::Limit {
                     what: "number of samples without an entry",
-                    found: u64::from(*implied),
-                    limit: u64::from(limits::IMPLIED_SAMPLES),
+                    found: u64::from(count),
+                    limit: u64::from(*implied),
                 }));
-            }
+            };
+            *implied = left;
             table = at;
         }
         Ok(Self {
@@ -254,7 +259,7 @@ struct Growing {
     compositions: Vec<(u32, i32)>,
     sizes: Vec<u32>,
     bytes: u64,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     next_offset: u64,
     chunks: Chunks,
     sync: Vec<u32>,
@@ -276,7 +281,10 @@ impl Growing {
             compositions: Vec::new(),
             sizes: Vec::new(),
             bytes: 0,
-            range: u64::MAX..0,
+            range: Range {
+                start: u64::MAX,
+                end: 0,
+            },
             next_offset: 0,
             chunks: Chunks::pieces(),
             sync: Vec::new(),

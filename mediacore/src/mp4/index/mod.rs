@@ -26,7 +26,7 @@ use crate::time::{Ticks, Timescale};
 ///
 /// # Cost
 /// Opening reads the `moov` once and walks over the other top-level boxes by their headers; media is not read. It takes
-/// time in proportion to the `moov` (about a gigabyte a second and better); a fragmented file costs one small read for
+/// time in proportion to the `moov` (14 ns a sample where every sample is a chunk of its own); a fragmented file costs one small read for
 /// each fragment. While opening, the `moov`'s bytes and the index are both in memory.
 ///
 /// In memory a sample takes 4 bytes for its size, 4 for the place of each chunk, 2 for its composition offset where

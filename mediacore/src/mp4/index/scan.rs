@@ -146,10 +146,6 @@ impl Walk {
     }
 
     /// The next box's offset and header, or why there is no box; `None` at the end of the file or after that.
-    #[expect(
-        clippy::type_complexity,
-        reason = "a header that is none is no failure of the walk"
-    )]
     fn next<R: ReadAt + ?Sized>(
         &mut self,
         file: &mut File<'_, R>,
@@ -222,7 +218,7 @@ impl<R: ReadAt + ?Sized> File<'_, R> {
         let path = BoxPath::root(header.kind);
         let error = |problem| {
             Error::from(BoxError {
-                path,
+                path: Box::new(path),
                 offset,
                 problem,
             })

@@ -269,9 +269,12 @@ impl Placed {
         let mut placed = Self {
             chunks: match sizes {
                 Sizes::Constant(_) => Chunks::runs(),
-                Sizes::Each(_) => Chunks::pieces(),
+                Sizes::Each(_) => Chunks::with_room(chunk_count, claimed),
             },
-            range: u64::MAX..0,
+            range: Range {
+                start: u64::MAX,
+                end: 0,
+            },
             ..Self::default()
         };
         let mut first = 1;
@@ -295,13 +298,11 @@ impl Placed {
                 .chunks
                 .set_entry(placed.count, u32::from_be_bytes(entry).saturating_sub(1));
             let done = if large {
-                let (offsets, _) = offsets.as_chunks::<8>();
-                let offsets = offsets.get(range).unwrap_or_default();
+                let offsets = offsets.as_chunks::<8>().0.get(range).unwrap_or_default();
                 let mut offsets = offsets.iter().map(|offset| u64::from_be_bytes(*offset));
                 offsets.any(|offset| placed.add(offset, per_chunk, claimed, sizes, file))
             } else {
-                let (offsets, _) = offsets.as_chunks::<4>();
-                let offsets = offsets.get(range).unwrap_or_default();
+                let offsets = offsets.as_chunks::<4>().0.get(range).unwrap_or_default();
                 let mut offsets = offsets
                     .iter()
                     .map(|offset| u64::from(u32::from_be_bytes(*offset)));
@@ -319,13 +320,17 @@ impl Placed {
     }
 
     /// Adds a chunk; true when no further one is wanted.
+    #[inline]
     fn add(&mut self, offset: u64, per_chunk: u32, claimed: u32, sizes: &Sizes, file: u64) -> bool {
         let mut count = per_chunk.min(claimed - self.count);
         let mut end = offset.saturating_add(sizes.sum(self.count, self.count + count));
         if end > file && count > 0 {
             self.beyond = true;
-            let room = file.saturating_sub(offset);
-            count = fitting(self.count, count, room, sizes);
+            // Not even an empty sample lies in a file that ends before it.
+            count = match file.checked_sub(offset) {
+                Some(room) => fitting(self.count, count, room, sizes),
+                None => 0,
+            };
             end = offset.saturating_add(sizes.sum(self.count, self.count + count));
         }
         if count > 0 {

@@ -179,3 +179,45 @@ impl Fetcher {
         Ok(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::super::crypt::tests::encrypt;
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::source::Interrupt;
+    use crate::source::http::tests::{Origin, ok, policy};
+
+    #[test]
+    fn without_an_iv_the_segments_number_is_taken() {
+        let coded = encrypt(
+            b"thirty-two bytes of plain media!",
+            &[3; 16],
+            &7_u128.to_be_bytes(),
+        );
+        let origin = Origin::new(move |asked| match asked.path.as_str() {
+            "/k" => ok(&[3; 16]),
+            _ => ok(&coded),
+        });
+        let base = origin.url("/p.m3u8");
+        let client = Client::new(&policy(), &base, &Interrupt::new(), &SystemClock::shared());
+        let key = Key {
+            method: "AES-128".into(),
+            uri: "k".into(),
+            iv: None,
+            format: "identity".into(),
+        };
+        let segment = Segment {
+            sequence: 7,
+            uri: "s".into(),
+            key: Some(Arc::new(key)),
+            ..Segment::default()
+        };
+        let fetched = Fetcher::new(Arc::new(client)).segment(&base, &segment, Duration::from_secs(5));
+        let mut plain = Vec::new();
+        fetched.expect("fetched").read_to_end(&mut plain).expect("reads");
+        assert_eq!(plain, b"thirty-two bytes of plain media!");
+    }
+}

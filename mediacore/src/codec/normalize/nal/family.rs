@@ -72,14 +72,6 @@ impl Family {
         }
     }
 
-    /// Whether our sample entry wants no parameter sets in the samples.
-    pub(super) const fn sets_only_in_entry(self) -> bool {
-        match self {
-            Self::H264 => false,
-            Self::Hevc => true,
-        }
-    }
-
     fn set_id(self, nal: &[u8]) -> Option<u32> {
         match self {
             Self::H264 => h264::set_id(nal),

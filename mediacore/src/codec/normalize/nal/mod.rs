@@ -168,7 +168,7 @@ impl NalStream {
         }
     }
 
-    /// Writes the sample anew, without the sets of the sample entry or with those that came aside.
+    /// Writes the sample anew, if need be with the sets that came aside.
     fn rewrite<'a>(&self, units: impl Iterator<Item = &'a [u8]>, size: usize, edit: Edit) -> Option<Bytes> {
         let length_size = match self.framing {
             Framing::AnnexB => 4,
@@ -177,9 +177,6 @@ impl NalStream {
         let mut writer = SampleWriter::new(size, length_size);
         let mut insert = edit == Edit::Insert;
         for unit in units {
-            if edit == Edit::Remove && self.family.set_slot(unit).is_some() {
-                continue;
-            }
             if insert && !self.family.is_delimiter(unit) {
                 insert = false;
                 for set in self.sets.iter() {
@@ -199,8 +196,6 @@ impl NalStream {
             .any(|set| self.family.set_slot(set) == Some(ParameterSets::SPS));
         if self.diverged && self.out_of_band && starts && !has_sps {
             Edit::Insert
-        } else if self.family.sets_only_in_entry() && !self.diverged && !scan.sets.is_empty() {
-            Edit::Remove
         } else {
             Edit::Keep
         }
@@ -211,7 +206,6 @@ impl NalStream {
 enum Edit {
     Keep,
     Insert,
-    Remove,
 }
 
 impl<'a> Scan<'a> {

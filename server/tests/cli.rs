@@ -289,3 +289,33 @@ fn nobody_reading_is_no_reason_to_fail() {
         .expect("runs");
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn a_signal_while_connecting_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A source that takes the connection and never answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!(
+        "rtsp://127.0.0.1:{}/a",
+        listener.local_addr().expect("bound").port()
+    );
+    for signal in ["-INT", "-TERM"] {
+        let child = command(&["record", &url, "a.mp4", "--json"], folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let connection = listener.accept().expect("connects");
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("runs");
+        assert!(sent.success());
+        let output = child.wait_with_output().expect("ends");
+        drop(connection);
+        assert_eq!(code(&output), 130, "{}", stderr(&output));
+        let object = object(&output);
+        assert_eq!(object["status"], "failed");
+        assert_eq!(object["end"], "stopped");
+        assert_eq!(object["error"]["kind"], "cancelled");
+        assert_eq!(fs::read_dir(folder.path()).expect("reads").count(), 0);
+    }
+}

@@ -167,6 +167,11 @@ pub(crate) fn seconds(length: Duration) -> f64 {
     (length.as_secs_f64() * 1e6).round() / 1e6
 }
 
+/// Milliseconds with three decimals.
+pub(crate) fn millis(length: Duration) -> f64 {
+    (length.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// Bits per second.
 pub(crate) fn bit_rate(bytes: u64, length: Duration) -> u64 {
     let micros = length.as_micros();

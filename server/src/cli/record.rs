@@ -345,7 +345,7 @@ impl View {
             manifest: report.manifest.as_deref().map(path),
             reconnects: report.reconnects,
             gaps: report.gaps.iter().map(GapView::of).collect(),
-            finish_ms: (report.finish_time.as_secs_f64() * 1e6).round() / 1e3,
+            finish_ms: json::millis(report.finish_time),
             finish_method: report
                 .parts
                 .last()

@@ -10,5 +10,7 @@ pub mod remux;
 pub mod source;
 pub mod time;
 pub mod timeline;
+mod version;
 
 pub use error::{Error, ErrorKind, Result};
+pub use version::{check_libraries, version};

@@ -133,6 +133,8 @@ pub(crate) struct Intake {
     gate: Gate,
     cutter: Cutter,
     part: Option<Part>,
+    /// Where the next part begins on the recording's timeline: nothing is placed before it any more.
+    origin: Duration,
     dropped: Dropped,
     /// What the source said is missing, where that is, and how many packets came since.
     loss: Option<(Loss, Duration, u32)>,
@@ -195,6 +197,7 @@ impl Intake {
             replaced: 0,
             gate: Gate::Closed(Closed::default()),
             part: None,
+            origin: Duration::ZERO,
             dropped: Dropped::default(),
             loss: None,
             placed: Vec::new(),
@@ -556,6 +559,11 @@ impl Intake {
         self.settle(out);
         self.cut(out);
         self.part = None;
+        let ends = self.lanes.iter().filter_map(|lane| {
+            let end = self.timeline.end(lane.timeline()?);
+            Some(end.to_duration(lane.spec().timescale.base()))
+        });
+        self.origin = ends.min().unwrap_or_default();
         self.cutter = Cutter::new(self.options.limits);
         self.lanes.iter_mut().for_each(|lane| lane.part = None);
     }
@@ -635,15 +643,16 @@ impl Intake {
                 return;
             }
         }
+        if self.part.is_none() {
+            self.begin_part();
+        }
         let lane = &mut self.lanes[index];
-        let part = self.part.get_or_insert_with(|| Part {
-            origin: spot.dts.to_duration(timescale.base()),
-            announced: 0,
-            begun: false,
-        });
+        let (Some(part), Some(track)) = (&self.part, lane.track()) else {
+            return;
+        };
         if lane.part.is_none() {
             let id = self.cutter.add_track(lane.kind, timescale);
-            lane.part = Some((id, track));
+            lane.part = Some((id, track.clone()));
         }
         let Some((id, _)) = &lane.part else { return };
         let id = *id;
@@ -658,6 +667,27 @@ impl Intake {
         };
         if let Some(cut) = self.cutter.push(id, placement) {
             self.send(cut, out);
+        }
+    }
+
+    /// Begins a part where the one before ended, with the tracks that are known by now, video first.
+    fn begin_part(&mut self) {
+        self.part = Some(Part {
+            origin: self.origin,
+            announced: 0,
+            begun: false,
+        });
+        for kind in [Kind::Video, Kind::Audio] {
+            for lane in self
+                .lanes
+                .iter_mut()
+                .filter(|lane| lane.kind == kind && lane.timeline().is_some())
+            {
+                if let Some(track) = lane.track().cloned() {
+                    let id = self.cutter.add_track(kind, track.timescale());
+                    lane.part = Some((id, track));
+                }
+            }
         }
     }
 

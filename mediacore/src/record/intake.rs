@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) start_wait: Duration,
     /// Samples from here on are not kept.
     pub(crate) duration: Option<Duration>,
+    /// Sound from before the first picture is kept.
+    pub(crate) early_audio: bool,
 }
 
 /// What comes out.
@@ -500,6 +502,7 @@ impl Intake {
             let lane = &self.lanes[held.lane];
             let early = match key {
                 Some(key) if lane.kind == Kind::Video => index < key,
+                Some(_) if self.options.early_audio => false,
                 Some(key) => match (lane.source_time(&held.sample), key_time) {
                     // Audio may come long before or after the picture that it belongs to.
                     (Some(time), Some(key_time)) => time.saturating_add(HALF_AUDIO_PACKET) < key_time,

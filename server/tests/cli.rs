@@ -64,6 +64,7 @@ fn help_and_version_go_to_standard_output() {
         &["--help"][..],
         &["record", "--help"],
         &["recover", "--help"],
+        &["remux", "--help"],
         &["--version"],
     ] {
         let output = mediastack(arguments, folder.path());
@@ -272,6 +273,27 @@ fn recover_tells_what_it_cannot_do() {
         fs::read(folder.path().join("text.mp4")).expect("reads"),
         b"this is a text file"
     );
+}
+
+#[test]
+fn remux_refuses_what_is_no_media_and_writes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("text.ts"), b"this is a text file").expect("writes");
+    fs::write(folder.path().join("empty.mp4"), b"").expect("writes");
+    for (input, kinds) in [
+        ("none.mp4", &["not_found"][..]),
+        ("text.ts", &["malformed", "unsupported"]),
+        ("empty.mp4", &["malformed", "unsupported"]),
+    ] {
+        let output = mediastack(&["remux", input, "out.mp4", "--json"], folder.path());
+        complaint(&output);
+        let object = object(&output);
+        assert_eq!(object["status"], "failed");
+        let kind = object["error"]["kind"].as_str().expect("a word");
+        assert!(kinds.contains(&kind), "{input}: {kind}");
+        assert!(matches!(code(&output), 3..=5), "{input}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("reads").count(), 2);
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn help_and_version_go_to_standard_output() {
         &["--help"][..],
         &["record", "--help"],
         &["recover", "--help"],
+        &["remux", "--help"],
         &["--version"],
     ] {
         let output = mediastack(arguments, folder.path());
@@ -275,6 +276,27 @@ fn recover_tells_what_it_cannot_do() {
 }
 
 #[test]
+fn remux_refuses_what_is_no_media_and_writes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("text.ts"), b"this is a text file").expect("writes");
+    fs::write(folder.path().join("empty.mp4"), b"").expect("writes");
+    for (input, kinds) in [
+        ("none.mp4", &["not_found"][..]),
+        ("text.ts", &["malformed", "unsupported"]),
+        ("empty.mp4", &["malformed", "unsupported"]),
+    ] {
+        let output = mediastack(&["remux", input, "out.mp4", "--json"], folder.path());
+        complaint(&output);
+        let object = object(&output);
+        assert_eq!(object["status"], "failed");
+        let kind = object["error"]["kind"].as_str().expect("a word");
+        assert!(kinds.contains(&kind), "{input}: {kind}");
+        assert!(matches!(code(&output), 3..=5), "{input}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("reads").count(), 2);
+}
+
+#[test]
 fn nobody_reading_is_no_reason_to_fail() {
     let folder = tempfile::tempdir().expect("a folder");
     let closed = || {
@@ -288,4 +310,34 @@ fn nobody_reading_is_no_reason_to_fail() {
         .status()
         .expect("runs");
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_signal_while_connecting_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A source that takes the connection and never answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!(
+        "rtsp://127.0.0.1:{}/a",
+        listener.local_addr().expect("bound").port()
+    );
+    for signal in ["-INT", "-TERM"] {
+        let child = command(&["record", &url, "a.mp4", "--json"], folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let connection = listener.accept().expect("connects");
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("runs");
+        assert!(sent.success());
+        let output = child.wait_with_output().expect("ends");
+        drop(connection);
+        assert_eq!(code(&output), 130, "{}", stderr(&output));
+        let object = object(&output);
+        assert_eq!(object["status"], "failed");
+        assert_eq!(object["end"], "stopped");
+        assert_eq!(object["error"]["kind"], "cancelled");
+        assert_eq!(fs::read_dir(folder.path()).expect("reads").count(), 0);
+    }
 }

@@ -92,8 +92,8 @@ impl Gate {
         self.has_key || !self.video_seen
     }
 
-    /// What is held, from the first key frame on, in the order of arrival.
-    pub(super) fn release(mut self, lanes: &[Lane]) -> Vec<Held> {
+    /// What is held, from the first key frame on, in the order of arrival; with `early_audio`, all sound.
+    pub(super) fn release(mut self, lanes: &[Lane], early_audio: bool) -> Vec<Held> {
         let is_video = |held: &Held| lanes[held.lane].kind == Kind::Video;
         let key = self.held.iter().position(|held| is_video(held) && held.sample.sync);
         if let Some(key) = key {
@@ -105,6 +105,7 @@ impl Gate {
             let late = match key {
                 None => true,
                 Some(key) if is_video(&held) => index >= key,
+                Some(_) if early_audio => true,
                 // Sound may come long before or after the picture that it belongs to.
                 Some(key) => match (lanes[held.lane].source_time(&held.sample), key_time) {
                     (Some(time), Some(key_time)) => time.saturating_add(AUDIO_LEAD) >= key_time,

@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) start_wait: Duration,
     /// Samples from here on are not kept.
     pub(crate) duration: Option<Duration>,
+    /// Sound from before the first picture is kept.
+    pub(crate) early_audio: bool,
 }
 
 /// What comes out.
@@ -399,7 +401,7 @@ impl Intake {
                 out.push(Output::Notice(Notice::TrackMissing { codec: lane.codec().to_owned() }));
             }
         }
-        for held in gate.release(&self.lanes) {
+        for held in gate.release(&self.lanes, self.options.early_audio) {
             self.take(held, out);
         }
         self.settle(out);

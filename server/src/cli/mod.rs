@@ -9,8 +9,10 @@ mod output;
 mod progress;
 mod record;
 mod recover;
+mod remux;
 mod signals;
 mod usage;
+mod work;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ struct Cli {
 enum Command {
     Record(record::Arguments),
     Recover(recover::Arguments),
+    Remux(remux::Arguments),
 }
 
 /// Runs the program.
@@ -66,6 +69,7 @@ fn run(cli: Cli) -> Result<Answer> {
     match cli.command {
         Command::Record(arguments) => record::run(&arguments, cli.json),
         Command::Recover(arguments) => recover::run(&arguments),
+        Command::Remux(arguments) => remux::run(&arguments, cli.json),
     }
 }
 

@@ -318,7 +318,7 @@ impl Intake {
         let prepared = match self.lanes[index].prepare(packet) {
             Ok(prepared) => prepared,
             Err(error) => {
-                self.drop_packet(now, error.report(), out);
+                self.drop_packets(now, 1, error.report(), out);
                 return;
             }
         };
@@ -370,6 +370,13 @@ impl Intake {
         if rotates && !video && has_video && self.changed.len() < MAX_CHANGED {
             self.changed.push(held);
             return;
+        }
+        if !rotates && self.changed.iter().any(|changed| changed.lane == held.lane) {
+            // A damaged header looked like other sound for a moment; those packets can't be decoded.
+            let before = self.changed.len();
+            self.changed.retain(|changed| changed.lane != held.lane);
+            let lost = before - self.changed.len();
+            self.drop_packets(held.at, lost as u64, "sound with other parameters for a moment".to_owned(), out);
         }
         if rotates || (!self.changed.is_empty() && video && held.sample.sync) {
             self.rotate(out);
@@ -662,11 +669,13 @@ impl Intake {
         });
     }
 
-    fn drop_packet(&mut self, now: Instant, reason: String, out: &mut Vec<Output>) {
-        self.dropped.count += 1;
+    /// Counts packets that can't be used, and tells of them from time to time.
+    fn drop_packets(&mut self, now: Instant, count: u64, reason: String, out: &mut Vec<Output>) {
+        let first = self.dropped.since.is_none();
+        self.dropped.count += count;
         self.dropped.reason = reason;
         let since = *self.dropped.since.get_or_insert(now);
-        if self.dropped.count == 1 || now.saturating_duration_since(since) >= KEY_FRAME_NOTICE {
+        if first || now.saturating_duration_since(since) >= KEY_FRAME_NOTICE {
             self.tell_dropped(now, out);
         }
     }

@@ -9,5 +9,7 @@ pub mod record;
 pub mod source;
 pub mod time;
 pub mod timeline;
+mod version;
 
 pub use error::{Error, ErrorKind, Result};
+pub use version::{check_libraries, version};

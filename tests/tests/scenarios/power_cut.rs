@@ -291,7 +291,7 @@ fn choose(log: &Log, finishing: usize, count: usize, random: &mut Random) -> Vec
     for before in at {
         let list = if before < finishing { &mut early } else { &mut late };
         for names in [Names::ByFolder, Names::WithFile] {
-            for unsynced in [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn(random.next())] {
+            for unsynced in [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn(random.draw())] {
                 list.push(Cut {
                     before,
                     names,
@@ -309,7 +309,7 @@ fn choose(log: &Log, finishing: usize, count: usize, random: &mut Random) -> Vec
         cuts.push(Cut {
             before: random.below(log.operations.len() + 1),
             names: [Names::ByFolder, Names::WithFile][random.below(2)],
-            unsynced: Unsynced::Torn(random.next()),
+            unsynced: Unsynced::Torn(random.draw()),
         });
     }
     cuts

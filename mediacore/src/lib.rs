@@ -6,6 +6,7 @@ pub mod codec;
 pub mod error;
 pub mod mp4;
 pub mod record;
+pub mod remux;
 pub mod source;
 pub mod time;
 pub mod timeline;

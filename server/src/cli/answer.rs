@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use mediacore::Error;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::json::ErrorView;
 use super::{exit, output};
@@ -13,7 +12,7 @@ use super::{exit, output};
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// For `--json`.
-    object: Value,
+    object: String,
     /// For people, on standard output without `--json`.
     text: String,
     /// Lines on standard error.
@@ -24,8 +23,8 @@ pub(crate) struct Answer {
 impl Answer {
     /// A good end.
     pub(crate) fn new(object: &impl Serialize, text: String) -> Self {
-        // Our views have string keys and finite numbers.
-        let object = serde_json::to_value(object).unwrap_or(Value::Null);
+        // Our views have string keys only.
+        let object = serde_json::to_string(object).unwrap_or_else(|_| "null".to_owned());
         Self {
             object,
             text,
@@ -36,7 +35,15 @@ impl Answer {
 
     /// A bad end with nothing else to say.
     pub(crate) fn failed(error: Error) -> Self {
-        let object = json!({ "status": "failed", "error": ErrorView::of(&error) });
+        #[derive(Serialize)]
+        struct Failed {
+            status: &'static str,
+            error: ErrorView,
+        }
+        let object = Failed {
+            status: "failed",
+            error: ErrorView::of(&error),
+        };
         Self::new(&object, String::new())
             .note(error.report())
             .exit(exit::code(error.kind()))
@@ -60,7 +67,7 @@ impl Answer {
             output::note(note);
         }
         if json {
-            output::line(&self.object.to_string());
+            output::line(&self.object);
         } else if !self.text.is_empty() {
             output::line(&self.text);
         }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use mediacore::Error;
 use mediacore::codec::Media;
-use mediacore::record::{Gap, TrackReport};
+use mediacore::record::{Gap, PartReport, TrackReport};
 use serde::Serialize;
+
+use super::duration;
 
 /// Why something failed.
 #[derive(Debug, Serialize)]
@@ -34,6 +36,17 @@ pub(crate) struct TrackView {
     language: String,
     bit_rate: u64,
     duration_s: f64,
+}
+
+/// One file of several.
+#[derive(Debug, Serialize)]
+pub(crate) struct PartView {
+    path: String,
+    at_s: f64,
+    duration_s: f64,
+    size_bytes: u64,
+    finish_method: Option<&'static str>,
+    tracks: Vec<TrackView>,
 }
 
 /// Media that is missing.
@@ -101,6 +114,43 @@ impl TrackView {
     }
 }
 
+impl PartView {
+    pub(crate) fn of(part: &PartReport) -> Self {
+        Self {
+            path: path(&part.path),
+            at_s: seconds(part.at),
+            duration_s: seconds(part.duration),
+            size_bytes: part.size,
+            finish_method: part.method.map(|method| method.as_str()),
+            tracks: tracks(part),
+        }
+    }
+}
+
+/// The tracks of one file.
+pub(crate) fn tracks(part: &PartReport) -> Vec<TrackView> {
+    part.tracks.iter().map(TrackView::of).collect()
+}
+
+/// What was written, for people: `a.mp4: 01:02, 3.4 MB (62.040 s)`, then the tracks of each part.
+pub(crate) fn summary(path: &str, duration_s: f64, size_bytes: u64, parts: &[PartView]) -> Vec<String> {
+    let length = Duration::try_from_secs_f64(duration_s).unwrap_or_default();
+    let mut lines = vec![format!(
+        "{path}: {}, {} ({duration_s:.3} s)",
+        duration::clock(length),
+        size(size_bytes)
+    )];
+    for part in parts {
+        let tracks: Vec<String> = part.tracks.iter().map(TrackView::words).collect();
+        let name = match parts.len() {
+            1 => String::new(),
+            _ => format!("{}: ", part.path),
+        };
+        lines.push(format!("  {name}{}", tracks.join(", ")));
+    }
+    lines
+}
+
 impl GapView {
     pub(crate) fn of(gap: &Gap) -> Self {
         Self {
@@ -115,6 +165,11 @@ impl GapView {
 /// Seconds with six decimals.
 pub(crate) fn seconds(length: Duration) -> f64 {
     (length.as_secs_f64() * 1e6).round() / 1e6
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn millis(length: Duration) -> f64 {
+    (length.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// Bits per second.

@@ -9,8 +9,10 @@ mod output;
 mod progress;
 mod record;
 mod recover;
+mod remux;
 mod signals;
 mod usage;
+mod work;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ struct Cli {
 enum Command {
     Record(record::Arguments),
     Recover(recover::Arguments),
+    Remux(remux::Arguments),
 }
 
 /// Runs the program.
@@ -66,20 +69,26 @@ fn run(cli: Cli) -> Result<Answer> {
     match cli.command {
         Command::Record(arguments) => record::run(&arguments, cli.json),
         Command::Recover(arguments) => recover::run(&arguments),
+        Command::Remux(arguments) => remux::run(&arguments, cli.json),
     }
 }
+
+/// What libav complains about is in our own errors and events.
+const DEFAULT_LOG: &str = "warn,libav=off";
 
 fn start_log(level: Option<&str>) -> Result<()> {
     let filter = match level {
         Some(level) => EnvFilter::try_new(level).map_err(|cause| {
             Error::new(ErrorKind::InvalidInput, format!("--log {level:?}")).with_source(cause)
         })?,
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)),
     };
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(progress::LogWriter::default)
-        .init();
-    Ok(())
+        .finish();
+    // Not `init()`, which would pass on what libraries say through `log`: the HTTP client's requests have secrets in them.
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|cause| Error::new(ErrorKind::Internal, "start the log").with_source(cause))
 }

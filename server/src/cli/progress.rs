@@ -39,10 +39,10 @@ impl Screen {
             return;
         }
         self.redrawn = Some(now);
-        let width = rustix::termios::tcgetwinsize(io::stderr())
-            .map_or(80, |size| usize::from(size.ws_col))
-            .max(20);
-        let shown: String = line.chars().take(width - 1).collect();
+        // A terminal that doesn't know its width says 0.
+        let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+        let width = if width == 0 { 80 } else { width };
+        let shown: String = printable(line).chars().take(width - 1).collect();
         DRAWN.store(true, Ordering::Release);
         let mut out = io::stderr().lock();
         let _ = write!(out, "\r{shown}\x1b[K").and_then(|()| out.flush());
@@ -129,28 +129,34 @@ impl Limiter {
 const LIMIT: usize = 20;
 const LIMIT_TIME: Duration = Duration::from_secs(10);
 
-/// The last seconds of something that grows: how fast media comes and how many bits it has.
+/// The last seconds of a recording: how fast media comes and how many bits it has.
 #[derive(Debug, Default)]
 pub(crate) struct Window(VecDeque<Sample>);
 
+/// How much there is at one time.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
-    at: Instant,
-    media: Duration,
-    bytes: u64,
+pub(crate) struct Sample {
+    pub(crate) at: Instant,
+    /// Media that came.
+    pub(crate) received: Duration,
+    /// Media in a file of `bytes` bytes.
+    pub(crate) written: Duration,
+    pub(crate) bytes: u64,
 }
 
 impl Window {
-    /// Takes what there is at `now`.
-    pub(crate) fn push(&mut self, at: Instant, media: Duration, bytes: u64) {
-        while self
-            .0
-            .get(1)
-            .is_some_and(|second| at.saturating_duration_since(second.at) >= WINDOW)
-        {
+    /// Takes what there is now.
+    pub(crate) fn push(&mut self, sample: Sample) {
+        let old = |second: &Sample| sample.at.saturating_duration_since(second.at) >= WINDOW;
+        while self.0.get(1).is_some_and(old) {
             self.0.pop_front();
         }
-        self.0.push_back(Sample { at, media, bytes });
+        self.0.push_back(sample);
+    }
+
+    /// Forgets everything: media does not come now.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// `2.5 Mbit/s, 1.00x`; empty while nothing is known.
@@ -159,12 +165,12 @@ impl Window {
             return String::new();
         };
         let wall = last.at.saturating_duration_since(first.at);
-        let media = last.media.saturating_sub(first.media);
-        if media.is_zero() || wall < Duration::from_secs(1) {
+        let written = last.written.saturating_sub(first.written);
+        if written.is_zero() || wall < Duration::from_secs(1) {
             return String::new();
         }
-        let bits = json::bit_rate(last.bytes.saturating_sub(first.bytes), media);
-        let speed = media.as_secs_f64() / wall.as_secs_f64();
+        let bits = json::bit_rate(last.bytes.saturating_sub(first.bytes), written);
+        let speed = last.received.saturating_sub(first.received).as_secs_f64() / wall.as_secs_f64();
         format!("{}, {speed:.2}x", rate(bits))
     }
 }
@@ -177,6 +183,11 @@ pub(crate) fn rate(bits: u64) -> String {
         0..1_000_000 => format!("{} kbit/s", bits / 1000),
         _ => format!("{:.1} Mbit/s", bits as f64 / 1e6),
     }
+}
+
+/// `1 gap`, `2 gaps`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `00:12  3.4 MB`.
@@ -193,17 +204,21 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut window = Window::default();
-        window.push(at(0), Duration::ZERO, 0);
+        let sample = |second: u64, media: u64, bytes: u64| Sample {
+            at: at(second),
+            received: Duration::from_secs(media + 1),
+            written: Duration::from_secs(media),
+            bytes,
+        };
+        window.push(sample(0, 0, 0));
         assert_eq!(window.words(), "");
-        // A burst of old media, then ten seconds in real time at 1 Mbit/s.
+        // A burst of old media, then twenty seconds in real time at 1 Mbit/s.
         for second in 1..=20 {
-            window.push(
-                at(second),
-                Duration::from_secs(100 + second),
-                9_000_000 + second * 125_000,
-            );
+            window.push(sample(second, 100 + second, 9_000_000 + second * 125_000));
         }
         assert_eq!(window.words(), "1.0 Mbit/s, 1.00x");
+        window.clear();
+        assert_eq!(window.words(), "");
     }
 
     #[test]

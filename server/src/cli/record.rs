@@ -14,8 +14,8 @@ use mediacore::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::json::{ErrorView, GapView, TrackView, path, seconds};
-use super::progress::{Screen, Window, amount};
+use super::json::{ErrorView, GapView, PartView, TrackView, path, seconds};
+use super::progress::{Sample, Screen, Window, amount, count};
 use super::signals::Caught;
 use super::{duration, exit, hooks, json};
 
@@ -144,7 +144,7 @@ fn options(arguments: &Arguments) -> Result<record::Options> {
         duration: arguments.duration,
         reconnect: record::Reconnect {
             max_time: arguments.max_reconnect_time,
-            wait_for_source: arguments.wait_for_source.unwrap_or_default(),
+            wait_for_source: arguments.wait_for_source.unwrap_or(record::Reconnect::default().wait_for_source),
             ..record::Reconnect::default()
         },
         outage: match arguments.gaps {
@@ -173,7 +173,16 @@ fn follow(recording: &Recording, mut screen: Screen, clock: &dyn Clock, url: &st
         let now = clock.now();
         if screen.is_due(now) {
             let live = recording.live();
-            window.push(now, live.durable, live.durable_bytes);
+            if live.phase == Phase::Recording {
+                window.push(Sample {
+                    at: now,
+                    received: live.received,
+                    written: live.durable,
+                    bytes: live.durable_bytes,
+                });
+            } else {
+                window.clear();
+            }
             screen.redraw(now, &progress_line(&live, &state, &window, now, url));
         }
         match recording.events().recv_timeout(WAKE) {
@@ -208,7 +217,7 @@ fn tell(event: Event, screen: &mut Screen, state: &mut State, now: Instant) {
 /// What is worth a line of its own.
 fn event_line(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Part { path, number } => format!("part {number}: {}", path.display()),
+        Event::Part { path, number } if *number > 1 => format!("part {number}: {}", path.display()),
         Event::Reconnecting { cause, pause } => {
             format!("reconnecting in {:.1} s: {cause}", pause.as_secs_f64())
         }
@@ -249,27 +258,30 @@ fn progress_line(live: &Live, state: &State, window: &Window, now: Instant, url:
         Phase::Recording if live.disk_full => "disk full".to_owned(),
         Phase::Recording => "recording".to_owned(),
         Phase::Reconnecting => match &state.retry {
-            Some((then, cause)) => {
+            Some((then, _)) => {
                 let left = then.saturating_duration_since(now).as_secs_f64().ceil();
-                format!("reconnecting in {left:.0} s: {cause}")
+                format!("reconnecting in {left:.0} s")
             }
             None => "reconnecting".to_owned(),
         },
         Phase::Finishing => "finishing".to_owned(),
         Phase::Ended => "ended".to_owned(),
     };
-    let mut line = amount(live.durable, live.durable_bytes);
+    let mut line = format!("{what}  {}", amount(live.durable, live.durable_bytes));
     let speed = window.words();
-    if live.phase == Phase::Recording && !speed.is_empty() {
+    if !speed.is_empty() {
         line += &format!("  {speed}");
     }
     if live.reconnects > 0 {
-        line += &format!("  {} reconnects", live.reconnects);
+        line += &format!("  {}", count(live.reconnects.into(), "reconnect"));
     }
     if live.gaps > 0 {
-        line += &format!("  {} gaps", live.gaps);
+        line += &format!("  {}", count(live.gaps, "gap"));
     }
-    format!("{line}  {what}")
+    if let (Phase::Reconnecting, Some((_, cause))) = (live.phase, &state.retry) {
+        line += &format!("  ({cause})");
+    }
+    line
 }
 
 /// The object of `--json`.
@@ -289,16 +301,6 @@ struct View {
     finish_method: Option<&'static str>,
     repaired: RepairedView,
     error: Option<ErrorView>,
-}
-
-#[derive(Debug, Serialize)]
-struct PartView {
-    path: String,
-    at_s: f64,
-    duration_s: f64,
-    size_bytes: u64,
-    finish_method: Option<&'static str>,
-    tracks: Vec<TrackView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -332,27 +334,18 @@ impl RepairedView {
 
 impl View {
     fn of(report: &Report, output: &Path) -> Self {
-        let tracks = |part: &record::PartReport| part.tracks.iter().map(TrackView::of).collect();
-        let part = |part: &record::PartReport| PartView {
-            path: path(&part.path),
-            at_s: seconds(part.at),
-            duration_s: seconds(part.duration),
-            size_bytes: part.size,
-            finish_method: part.method.map(|method| method.as_str()),
-            tracks: tracks(part),
-        };
         Self {
             status: report.status.as_str(),
             end: report.end.as_str(),
             path: path(output),
             duration_s: seconds(report.duration()),
             size_bytes: report.size(),
-            tracks: report.parts.first().map(tracks).unwrap_or_default(),
-            parts: report.parts.iter().map(part).collect(),
+            tracks: report.parts.first().map(json::tracks).unwrap_or_default(),
+            parts: report.parts.iter().map(PartView::of).collect(),
             manifest: report.manifest.as_deref().map(path),
             reconnects: report.reconnects,
             gaps: report.gaps.iter().map(GapView::of).collect(),
-            finish_ms: (report.finish_time.as_secs_f64() * 1e6).round() / 1e3,
+            finish_ms: json::millis(report.finish_time),
             finish_method: report
                 .parts
                 .last()
@@ -419,26 +412,9 @@ fn exit_code(report: &Report) -> u8 {
 }
 
 fn summary(view: &View) -> String {
-    let mut lines = Vec::new();
-    let length = Duration::try_from_secs_f64(view.duration_s).unwrap_or_default();
-    lines.push(format!(
-        "{}: {}, {} ({:.3} s)",
-        view.path,
-        duration::clock(length),
-        json::size(view.size_bytes),
-        view.duration_s
-    ));
-    for part in &view.parts {
-        let tracks: Vec<String> = part.tracks.iter().map(TrackView::words).collect();
-        let name = if view.parts.len() > 1 {
-            format!("{}: ", part.path)
-        } else {
-            String::new()
-        };
-        lines.push(format!("  {name}{}", tracks.join(", ")));
-    }
+    let mut lines = json::summary(&view.path, view.duration_s, view.size_bytes, &view.parts);
     if view.reconnects > 0 {
-        lines.push(format!("  {} reconnects", view.reconnects));
+        lines.push(format!("  {}", count(view.reconnects.into(), "reconnect")));
     }
     const SHOWN: usize = 10;
     for gap in view.gaps.iter().take(SHOWN) {

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::json::{ErrorView, path, seconds};
+use super::progress::count;
 use super::{duration, exit, hooks, json};
 
 /// Finish recordings that a crash left unfinished
@@ -151,7 +152,10 @@ impl Done {
                     view: View::bad(file, outcome, error_view),
                     // Below a folder, a recording that is going on is as it should be.
                     error: (!(recording && is_folder)).then(|| error.kind()),
-                    line: error.report(),
+                    line: match recording && is_folder {
+                        true => format!("{}; skipped", error.report()),
+                        false => error.report(),
+                    },
                 }
             }
         }
@@ -169,10 +173,13 @@ impl Done {
                 let length = duration::clock(recovered.duration);
                 let mut line = format!("{path}: {method}, {length}, {}", json::size(recovered.size));
                 if !recovered.gaps.is_empty() {
-                    line += &format!(", {} gaps", recovered.gaps.len());
+                    line += &format!(", {}", count(recovered.gaps.len() as u64, "gap"));
                 }
                 if recovered.fragments_damaged > 0 {
-                    line += &format!(", {} damaged fragments left out", recovered.fragments_damaged);
+                    line += &format!(
+                        ", {} left out",
+                        count(recovered.fragments_damaged, "damaged fragment")
+                    );
                 }
                 line
             }
@@ -272,7 +279,10 @@ mod tests {
             ("/a/x.partial.mp4", "/a/x.partial.mp4"),
         ] {
             let path = Path::new(part);
-            let name = path.file_name().unwrap().to_str().unwrap();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("has a name");
             assert_eq!(first_part(path, name), Path::new(first));
         }
     }

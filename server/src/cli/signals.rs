@@ -1,7 +1,5 @@
 //! SIGINT and SIGTERM: the first asks to stop, the second ends the program.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use mediacore::{Error, Result};
@@ -17,7 +15,6 @@ pub(crate) struct Caught(Signals);
 pub(crate) struct Watch {
     handle: Handle,
     thread: Option<JoinHandle<()>>,
-    fired: Arc<AtomicBool>,
 }
 
 impl Caught {
@@ -31,13 +28,12 @@ impl Caught {
     /// Calls `stop` at the first signal and ends the program at the second.
     pub(crate) fn watch(mut self, stop: impl Fn() + Send + 'static) -> Result<Watch> {
         let handle = self.0.handle();
-        let fired = Arc::new(AtomicBool::new(false));
-        let first = Arc::clone(&fired);
+        let mut stopping = false;
         let thread = std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
                 for _ in self.0.forever() {
-                    if first.swap(true, Ordering::AcqRel) {
+                    if std::mem::replace(&mut stopping, true) {
                         std::process::exit(exit::CANCELLED.into());
                     }
                     stop();
@@ -47,15 +43,7 @@ impl Caught {
         Ok(Watch {
             handle,
             thread: Some(thread),
-            fired,
         })
-    }
-}
-
-impl Watch {
-    /// Whether a signal came.
-    pub(crate) fn fired(&self) -> bool {
-        self.fired.load(Ordering::Acquire)
     }
 }
 

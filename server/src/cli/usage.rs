@@ -31,6 +31,7 @@ fn one_line(rendered: &str, arguments: &[String]) -> String {
     let mut text = rendered
         .split("\n\nUsage:")
         .next()
+        .and_then(|text| text.split("\n\nFor more information").next())
         .unwrap_or_default()
         .trim_start_matches("error: ")
         .to_owned();

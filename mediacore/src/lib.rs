@@ -6,8 +6,11 @@ pub mod codec;
 pub mod error;
 pub mod mp4;
 pub mod record;
+pub mod remux;
 pub mod source;
 pub mod time;
 pub mod timeline;
+mod version;
 
 pub use error::{Error, ErrorKind, Result};
+pub use version::{check_libraries, version};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::codec::{Codec, Kind, Media, Normalizer, Track, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Packet, TrackInfo};
-use crate::time::{Ticks, Timescale};
+use crate::time::{Ticks, TimeBase, Timescale};
 use crate::timeline::{TrackId, TrackSpec};
 
 use super::transcode::Transcode;
@@ -132,6 +132,11 @@ impl Lane {
             Path::Copy(normalizer) => normalizer.frame_rate(),
             Path::Transcode(_) => None,
         }
+    }
+
+    /// Seconds per tick of the source's times.
+    pub(crate) fn time_base(&self) -> TimeBase {
+        self.info.time_base
     }
 
     /// The codec as the source names it.

@@ -25,9 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("no section {unknown}; there are {}", SECTIONS.join(", ")).into());
     }
     let wanted = |section: &str| arguments.is_empty() || arguments.iter().any(|name| name == section);
+    println!("# Measured\n");
     machine()?;
     if wanted("remux") {
-        remux(if quick { 3 } else { 9 })?;
+        remux_files(if quick { 3 } else { 9 })?;
     }
     if wanted("finish") {
         finishing(quick)?;
@@ -90,22 +91,22 @@ fn file_system(folder: &Path) -> io::Result<String> {
 }
 
 /// One file to faststart MP4: `mediastack remux` and `ffmpeg -c copy -movflags +faststart` by turns.
-fn remux(pairs: u32) -> Result<(), Box<dyn Error>> {
-    println!("### Remux to faststart MP4\n");
+fn remux_files(pairs: u32) -> Result<(), Box<dyn Error>> {
+    println!("## Remux to faststart MP4\n");
     println!(
-        "Five minutes of 720p H.264 at 8 Mbit/s and AAC; programs started and ended, by turns, medians of {pairs} pairs and of their \
-         ratios. CPU is user and system time. Nobody syncs.\n"
+        "Five minutes of 720p H.264 at 8 Mbit/s and AAC from the page cache; whole programs by turns, medians of {pairs} rounds and \
+         of their ratios. CPU is user and system time. `mediastack` syncs what it made; ffmpeg and `cp` don't, so ffmpeg \
+         stands here alone and followed by `sync OUT`.\n"
     );
     head(&[
         "input",
-        "mediastack wall",
-        "CPU",
-        "ffmpeg wall",
-        "CPU",
-        "`cp` wall",
-        "CPU",
-        "**wall ratio**",
+        "mediastack: wall, CPU",
+        "ffmpeg: wall, CPU",
+        "ffmpeg and sync: wall",
+        "`cp`: wall, CPU",
         "**CPU ratio**",
+        "**wall ratio**",
+        "wall ratio, both synced",
     ]);
     let mediastack = media::mediastack()?;
     let folder = media::scratch()?;
@@ -113,39 +114,48 @@ fn remux(pairs: u32) -> Result<(), Box<dyn Error>> {
     for container in Container::ALL {
         let input = media::film(container, 10)?;
         eprintln!("remux {}", input.display());
-        let mut costs: [Vec<Cost>; 3] = Default::default();
-        for pair in 0..=pairs {
+        let mut costs: [Vec<Cost>; 4] = Default::default();
+        for round in 0..=pairs {
             let ours = timed(&output, || {
                 run(Command::new(&mediastack).arg("remux").arg(&input).arg(&output))
             })?;
             let theirs = timed(&output, || run(&mut media::ffmpeg_copy(&input, &output, true)))?;
+            let synced = timed(&output, || {
+                let made = run(&mut media::ffmpeg_copy(&input, &output, true))?;
+                let synced = run(Command::new("sync").arg(&output))?;
+                Ok(Cost {
+                    wall: made.wall + synced.wall,
+                    cpu: made.cpu + synced.cpu,
+                })
+            })?;
             let floor = timed(&output, || {
                 run(Command::new("cp").arg("--reflink=never").arg(&input).arg(&output))
             })?;
             // The first round fills the page cache.
-            if pair > 0 {
-                for (list, cost) in costs.iter_mut().zip([ours, theirs, floor]) {
+            if round > 0 {
+                for (list, cost) in costs.iter_mut().zip([ours, theirs, synced, floor]) {
                     list.push(cost);
                 }
             }
         }
-        let [ours, theirs, floor] = &costs;
-        let ratios: Vec<_> = ours
-            .iter()
-            .zip(theirs)
-            .map(|(ours, theirs)| ours.ratio(*theirs))
-            .collect();
+        let [ours, theirs, synced, floor] = &costs;
+        let ratio = |peers: &[Cost], which: fn((f64, f64)) -> f64| {
+            let ratios = ours
+                .iter()
+                .zip(peers)
+                .map(|(ours, peer)| which(ours.ratio(*peer)));
+            digits(median(ratios))
+        };
         let size = fs::metadata(&input)?.len();
         row(&[
             &format!("{}, {}", container.extension().to_uppercase(), megabytes(size)),
-            &wall(ours),
-            &cpu(ours),
-            &wall(theirs),
-            &cpu(theirs),
-            &wall(floor),
-            &cpu(floor),
-            &digits(median(ratios.iter().map(|ratio| ratio.0))),
-            &digits(median(ratios.iter().map(|ratio| ratio.1))),
+            &format!("{}, {}", wall(ours), cpu(ours)),
+            &format!("{}, {}", wall(theirs), cpu(theirs)),
+            &wall(synced),
+            &format!("{}, {}", wall(floor), cpu(floor)),
+            &ratio(theirs, |(_, cpu)| cpu),
+            &ratio(theirs, |(wall, _)| wall),
+            &ratio(synced, |(wall, _)| wall),
         ]);
     }
     println!();
@@ -173,7 +183,7 @@ fn cpu(costs: &[Cost]) -> String {
 
 /// The end of a recording, by size and method.
 fn finishing(quick: bool) -> Result<(), Box<dyn Error>> {
-    println!("### Finishing a recording\n");
+    println!("## Finishing a recording\n");
     println!(
         "Recordings at 4.5 Mbit/s (2 GB are an hour), synced as they grow. Finished durably: every step is synced. ffmpeg's second \
          pass is `-c copy -movflags +faststart` less `-c copy` of the same file from the page cache, and is not synced. \
@@ -246,7 +256,7 @@ struct Load {
 
 /// Many recordings of one live source: one process of ours, as many of ffmpeg.
 fn recordings(rounds: u32) -> Result<(), Box<dyn Error>> {
-    println!("### {COUNT} recordings at once\n");
+    println!("## {COUNT} recordings at once\n");
     println!(
         "{SECONDS} s each of one HTTP-FLV origin on this machine, 360p H.264 at 800 kbit/s and AAC: all in one process, \
          which syncs every fragment and keeps a journal, and one `ffmpeg -c copy -movflags +faststart` process for each, \
@@ -400,7 +410,7 @@ fn in_process() -> io::Result<()> {
     let Some(target) = media::folder()?.parent().map(|target| target.join("criterion")) else {
         return Ok(());
     };
-    println!("### In one process (criterion, medians)\n");
+    println!("## In one process (criterion, medians)\n");
     head(&["benchmark", "time", "per second"]);
     let mut groups = subfolders(&target)?;
     groups.sort();

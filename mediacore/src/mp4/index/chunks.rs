@@ -3,7 +3,7 @@
 use super::wide;
 
 /// The most samples in one piece of a track whose samples have sizes of their own.
-const PIECE: u32 = 64;
+pub(super) const PIECE: u32 = 64;
 
 /// The size of each sample: one number for all, or 4 bytes a sample.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Chunks {
         Self {
             low: Vec::with_capacity(wide(chunks.min(samples))),
             spans: Spans::Bits {
-                words: Vec::with_capacity(wide(samples).div_ceil(64)),
+                words: vec![0; wide(samples).div_ceil(64)],
                 ranks: Vec::new(),
             },
             ..Self::default()
@@ -124,6 +124,52 @@ impl Chunks {
         }
     }
 
+    /// Where the pieces start that [`Pieces::begin`] or [`Chunks::begin_each`] began.
+    pub(super) fn push_offsets(&mut self, offsets: impl ExactSizeIterator<Item = u64> + Clone) {
+        let first = self.low.len();
+        self.low.extend(offsets.clone().map(|offset| offset as u32));
+        let mut top = self.high.last().map_or(0, |entry| entry.1);
+        if top == 0 && offsets.clone().fold(0, |all, offset| all | offset >> 32) == 0 {
+            return;
+        }
+        for (n, offset) in offsets.enumerate() {
+            if (offset >> 32) as u32 != top {
+                top = (offset >> 32) as u32;
+                self.high
+                    .push((u32::try_from(first + n).unwrap_or(u32::MAX), top));
+            }
+        }
+    }
+
+    /// Each of `count` samples from `sample` on starts a piece; there is room for them.
+    pub(super) fn begin_each(&mut self, sample: u32, count: usize) {
+        let Spans::Bits { words, .. } = &mut self.spans else {
+            return;
+        };
+        let (from, to) = (wide(sample), wide(sample) + count);
+        for at in from / 64..to.div_ceil(64) {
+            let low = u64::MAX << from.saturating_sub(at * 64);
+            let high = u64::MAX >> (at * 64 + 64).saturating_sub(to);
+            if let Some(word) = words.get_mut(at) {
+                *word |= low & high;
+            }
+        }
+    }
+
+    /// To add many pieces of samples that there is room for, see [`Chunks::with_room`].
+    #[inline]
+    pub(super) fn pieces_from(&mut self) -> Pieces<'_> {
+        Pieces {
+            low: &mut self.low,
+            top: self.high.last().map_or(0, |entry| entry.1),
+            high: &mut self.high,
+            words: match &mut self.spans {
+                Spans::Bits { words, .. } => words,
+                Spans::Runs(_) => &mut [],
+            },
+        }
+    }
+
     /// Adds one sample; `joined` when it follows the one before it without a gap.
     pub(super) fn push_sample(&mut self, offset: u64, sample: u32, joined: bool) {
         let Spans::Bits { words, .. } = &self.spans else {
@@ -146,9 +192,10 @@ impl Chunks {
         }
     }
 
-    /// Ends the building.
-    pub(super) fn finish(&mut self) {
+    /// Ends the building of `count` samples.
+    pub(super) fn finish(&mut self, count: u32) {
         if let Spans::Bits { words, ranks } = &mut self.spans {
+            words.truncate(wide(count).div_ceil(64));
             let mut rank = 0;
             *ranks = words
                 .iter()
@@ -288,6 +335,43 @@ impl Chunks {
         }
         self.low.push(offset as u32);
         piece
+    }
+}
+
+/// Pieces being added.
+pub(super) struct Pieces<'a> {
+    low: &'a mut Vec<u32>,
+    high: &'a mut Vec<(u32, u32)>,
+    top: u32,
+    words: &'a mut [u64],
+}
+
+impl Pieces<'_> {
+    /// A piece starts with `sample`.
+    #[inline]
+    pub(super) fn start(&mut self, offset: u64, sample: u32) {
+        if (offset >> 32) as u32 != self.top {
+            self.top = (offset >> 32) as u32;
+            let piece = u32::try_from(self.low.len()).unwrap_or(u32::MAX);
+            self.high.push((piece, self.top));
+        }
+        self.low.push(offset as u32);
+        self.begin(wide(sample));
+    }
+
+    /// The same without the offset, see [`Chunks::push_offsets`].
+    #[inline]
+    pub(super) fn begin(&mut self, sample: usize) {
+        if let Some(word) = self.words.get_mut(sample / 64) {
+            *word |= 1 << (sample % 64);
+        }
+    }
+
+    /// None of them, nor any before.
+    pub(super) fn clear(&mut self) {
+        self.words.fill(0);
+        self.low.clear();
+        self.high.clear();
     }
 }
 

@@ -410,7 +410,7 @@ impl Growing {
     }
 
     fn finish(mut self) -> Tables {
-        self.chunks.finish();
+        self.chunks.finish(self.count);
         self.sizes.shrink_to_fit();
         self.sync.shrink_to_fit();
         debug_assert_eq!(self.sizes.len(), wide(self.count), "one size for each sample");

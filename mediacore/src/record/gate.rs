@@ -61,19 +61,30 @@ impl Gate {
         }
         // Nothing of this can be shown; sound is kept a little, since it may come long before its picture.
         while self.bytes > MAX_HELD_BYTES / 4 || self.held.len() > MAX_HELD / 4 {
-            let Some(oldest) = self.held.pop_front() else { break };
+            let Some(oldest) = self.held.pop_front() else {
+                break;
+            };
             self.bytes -= oldest.sample.data.len();
         }
         (waited >= KEY_FRAME_NOTICE && !std::mem::replace(&mut self.noticed, true)).then_some(waited)
     }
 
     /// Whether the recording can begin now, with the lanes `inputs` that the connection has announced.
-    pub(super) fn is_ready(&self, now: Instant, lanes: &[Lane], inputs: &[Option<usize>], wait: Duration) -> bool {
+    pub(super) fn is_ready(
+        &self,
+        now: Instant,
+        lanes: &[Lane],
+        inputs: &[Option<usize>],
+        wait: Duration,
+    ) -> bool {
         if self.video_seen && !self.has_key {
             return false;
         }
         // A file's packets come faster than its clock runs: what counts is whichever is longer.
-        let media = self.first_time.zip(self.last_time).map(|(first, last)| last.saturating_sub(first));
+        let media = self
+            .first_time
+            .zip(self.last_time)
+            .map(|(first, last)| last.saturating_sub(first));
         let clock = self.since.map(|since| now.saturating_duration_since(since));
         let waited = clock.unwrap_or_default().max(media.unwrap_or_default());
         if self.bytes > MAX_HELD_BYTES || self.held.len() > MAX_HELD {
@@ -83,7 +94,11 @@ impl Gate {
         let video = announced.clone().any(|lane| lane.kind == Kind::Video);
         let video_wait = if video { wait } else { VIDEO_WAIT };
         let audio = announced.all(|lane| lane.kind == Kind::Video || lane.track().is_some());
-        let picture = if self.has_key { self.key_is_timed(lanes) } else { waited >= video_wait };
+        let picture = if self.has_key {
+            self.key_is_timed(lanes)
+        } else {
+            waited >= video_wait
+        };
         (picture && audio) || waited >= wait
     }
 
@@ -95,7 +110,10 @@ impl Gate {
     /// What is held, from the first key frame on, in the order of arrival; with `early_audio`, all sound.
     pub(super) fn release(mut self, lanes: &[Lane], early_audio: bool) -> Vec<Held> {
         let is_video = |held: &Held| lanes[held.lane].kind == Kind::Video;
-        let key = self.held.iter().position(|held| is_video(held) && held.sample.sync);
+        let key = self
+            .held
+            .iter()
+            .position(|held| is_video(held) && held.sample.sync);
         if let Some(key) = key {
             self.time_key(key, lanes);
         }
@@ -126,26 +144,45 @@ impl Gate {
 
     /// Whether the first key frame has a time, or a later picture from which it can be told.
     fn key_is_timed(&self, lanes: &[Lane]) -> bool {
-        let mut pictures = self.held.iter().filter(|held| lanes[held.lane].kind == Kind::Video);
-        let Some(key) = pictures.find(|held| held.sample.sync) else { return false };
+        let mut pictures = self
+            .held
+            .iter()
+            .filter(|held| lanes[held.lane].kind == Kind::Video);
+        let Some(key) = pictures.find(|held| held.sample.sync) else {
+            return false;
+        };
         key.sample.pts.or(key.sample.dts).is_some() || pictures.any(|held| held.sample.pts.is_some())
     }
 
     /// RTSP gives the first picture without a time: it is one picture before the second.
     fn time_key(&mut self, key: usize, lanes: &[Lane]) {
-        let Some(first) = self.held.get(key).filter(|held| held.sample.pts.is_none() && held.sample.dts.is_none()) else {
+        let Some(first) = self
+            .held
+            .get(key)
+            .filter(|held| held.sample.pts.is_none() && held.sample.dts.is_none())
+        else {
             return;
         };
         let lane = first.lane;
-        let times = self.held.iter().skip(key + 1).filter(|held| held.lane == lane).filter_map(|held| held.sample.pts);
+        let times = self
+            .held
+            .iter()
+            .skip(key + 1)
+            .filter(|held| held.lane == lane)
+            .filter_map(|held| held.sample.pts);
         let mut times = times.take(2);
         let Some(second) = times.next() else { return };
         let base = lanes[lane].time_base();
-        let measured = times.next().map(|third| third.saturating_sub(second)).filter(|length| length.0 > 0);
-        let told = lanes[lane].frame_rate().map(|(num, den)| {
-            Ticks::from_duration(Duration::from_secs(u64::from(den)) / num.max(1), base)
-        });
-        let length = told.or(measured).unwrap_or_else(|| Ticks::from_duration(PICTURE, base));
+        let measured = times
+            .next()
+            .map(|third| third.saturating_sub(second))
+            .filter(|length| length.0 > 0);
+        let told = lanes[lane]
+            .frame_rate()
+            .map(|(num, den)| Ticks::from_duration(Duration::from_secs(u64::from(den)) / num.max(1), base));
+        let length = told
+            .or(measured)
+            .unwrap_or_else(|| Ticks::from_duration(PICTURE, base));
         let time = Some(second.saturating_sub(length));
         if let Some(first) = self.held.get_mut(key) {
             // Its decoding time is left to the timeline, as for the pictures after it.

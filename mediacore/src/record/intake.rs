@@ -366,7 +366,10 @@ impl Intake {
         }
         let video = self.lanes[held.lane].kind == Kind::Video;
         let rotates = !self.lanes[held.lane].fits_part();
-        let has_video = self.lanes.iter().any(|lane| lane.kind == Kind::Video && lane.part.is_some());
+        let has_video = self
+            .lanes
+            .iter()
+            .any(|lane| lane.kind == Kind::Video && lane.part.is_some());
         if rotates && !video && has_video && self.changed.len() < MAX_CHANGED {
             self.changed.push(held);
             return;
@@ -376,7 +379,12 @@ impl Intake {
             let before = self.changed.len();
             self.changed.retain(|changed| changed.lane != held.lane);
             let lost = before - self.changed.len();
-            self.drop_packets(held.at, lost as u64, "sound with other parameters for a moment".to_owned(), out);
+            self.drop_packets(
+                held.at,
+                lost as u64,
+                "sound with other parameters for a moment".to_owned(),
+                out,
+            );
         }
         if rotates || (!self.changed.is_empty() && video && held.sample.sync) {
             self.rotate(out);
@@ -405,7 +413,9 @@ impl Intake {
         for input in self.inputs.iter().flatten() {
             let lane = &self.lanes[*input];
             if lane.track().is_none() {
-                out.push(Output::Notice(Notice::TrackMissing { codec: lane.codec().to_owned() }));
+                out.push(Output::Notice(Notice::TrackMissing {
+                    codec: lane.codec().to_owned(),
+                }));
             }
         }
         for held in gate.release(&self.lanes, self.options.early_audio) {

@@ -61,7 +61,7 @@ pub(crate) struct Lane {
 
 #[derive(Debug)]
 enum Path {
-    Copy(Normalizer),
+    Copy(Box<Normalizer>),
     Transcode(Box<Transcode>),
 }
 
@@ -267,7 +267,7 @@ impl Path {
     fn new(info: &TrackInfo, kind: Kind, audio: AudioPolicy) -> Result<Self> {
         let codec = Codec::from_name(&info.codec).filter(|codec| codec.kind() == kind);
         match (kind, codec, audio) {
-            (Kind::Video, Some(_), _) => Ok(Self::Copy(Normalizer::new(info)?)),
+            (Kind::Video, Some(_), _) => Ok(Self::Copy(Box::new(Normalizer::new(info)?))),
             (Kind::Video, None, _) => Err(unsupported(format!(
                 "video codec {} can't be kept in MP4 as it is",
                 info.codec
@@ -275,7 +275,7 @@ impl Path {
             (Kind::Audio, _, AudioPolicy::None) => Err(unsupported("audio is not wanted")),
             (Kind::Audio, Some(Codec::Aac), _)
             | (Kind::Audio, Some(_), AudioPolicy::Auto | AudioPolicy::Copy) => {
-                Ok(Self::Copy(Normalizer::new(info)?))
+                Ok(Self::Copy(Box::new(Normalizer::new(info)?)))
             }
             (Kind::Audio, None, AudioPolicy::Copy) => Err(unsupported(format!(
                 "audio codec {} can't be kept in MP4 as it is",

@@ -144,7 +144,9 @@ fn options(arguments: &Arguments) -> Result<record::Options> {
         duration: arguments.duration,
         reconnect: record::Reconnect {
             max_time: arguments.max_reconnect_time,
-            wait_for_source: arguments.wait_for_source.unwrap_or(record::Reconnect::default().wait_for_source),
+            wait_for_source: arguments
+                .wait_for_source
+                .unwrap_or(record::Reconnect::default().wait_for_source),
             ..record::Reconnect::default()
         },
         outage: match arguments.gaps {

@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 KILLS ?= 1000
-FUZZ_SECONDS ?= 60
+SECONDS ?= 60
+TARGET ?=
 
 .PHONY: help run test build setup setup-build fixtures demo bench kills fuzz clean
 
@@ -13,7 +14,7 @@ help:
 	@echo 'make setup   install what building and testing need; does nothing when all is there'
 	@echo 'make bench   criterion benchmarks, then whole programs against ffmpeg: benches/RESULTS.md'
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
-	@echo 'make fuzz    run every fuzz target for FUZZ_SECONDS each (needs a nightly toolchain and cargo-fuzz)'
+	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
 run: setup-build build demo
 
@@ -49,7 +50,7 @@ kills: setup fixtures
 		$(CARGO) test -p mediastack-tests --test scenarios -- --nocapture kill::
 
 fuzz:
-	@scripts/fuzz.sh $(FUZZ_SECONDS)
+	@scripts/fuzz.sh $(SECONDS) $(TARGET)
 
 clean:
 	$(CARGO) clean

@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for the given number of seconds, on top of the corpora in fixtures/fuzz.
-# `make test` replays these corpora without a nightly toolchain.
+# fuzz.sh [SECONDS [TARGET…]]: runs the fuzz targets of mediacore/fuzz, all by default, on top of the seeds in
+# fixtures/corpus. What they find on the way stays in mediacore/fuzz/corpus (not in the repository); a crash goes to
+# mediacore/fuzz/artifacts: copy it to fixtures/corpus/TARGET, which `make test` replays without any of these tools.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../mediacore"
 seconds=${1:-60}
+shift $(($# > 0 ? 1 : 0))
 
-cargo +nightly fuzz --version >/dev/null 2>&1 || {
-  echo 'fuzzing needs: rustup toolchain install nightly && cargo install cargo-fuzz' >&2
+cargo fuzz --version >/dev/null 2>&1 || {
+  echo 'fuzzing needs cargo-fuzz: cargo install --locked cargo-fuzz' >&2
   exit 1
 }
-for target in $(cargo +nightly fuzz list --fuzz-dir fuzz); do
-  mkdir -p "fixtures/fuzz/$target"
-  cargo +nightly fuzz run --fuzz-dir fuzz "$target" "fixtures/fuzz/$target" -- -max_total_time="$seconds" -rss_limit_mb=512
+# The sanitizers are unstable options; this lets the stable compiler, which everything else is built with, take them.
+export RUSTC_BOOTSTRAP=1
+targets=("$@")
+[ "${#targets[@]}" -gt 0 ] || mapfile -t targets < <(cargo fuzz list)
+for target in "${targets[@]}"; do
+  seeds="../fixtures/corpus/$target"
+  [ -d "$seeds" ] || { echo "no fuzz target '$target': $seeds is missing" >&2; exit 2; }
+  mkdir -p "fuzz/corpus/$target"
+  cargo fuzz run "$target" "fuzz/corpus/$target" "$seeds" -- -max_total_time="$seconds" -rss_limit_mb=1024
 done

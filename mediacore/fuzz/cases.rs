@@ -1,8 +1,15 @@
 // What each fuzz target does with its bytes: calls of the public API and what must hold afterwards.
 // The targets here and `tests/fuzz_corpus.rs`, which replays the corpora with a stable compiler, share this file.
 
-use mediacore::mp4::SampleIndex;
-use mediacore::time::Ticks;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mediacore::codec::{Kind, Language, Normalizer, Rotation};
+use mediacore::mp4::{SampleIndex, sample_entry};
+use mediacore::record::journal::{MAGIC, Reader, Record};
+use mediacore::source::TrackInfo;
+use mediacore::time::{Ticks, TimeBase, Timescale};
+use mediacore::timeline::{Cause, Outage, Placed, Policy, Sample, Timeline, Times, TrackId, TrackSpec};
 
 /// Opens `data` as a file; when that works, every lookup must agree with the walk over the samples.
 pub(crate) fn mp4_index(data: &[u8]) {
@@ -54,6 +61,331 @@ pub(crate) fn mp4_index(data: &[u8]) {
         }
         if let Some(shown) = track.presentation() {
             shown.time(track.end());
+        }
+    }
+}
+
+/// Reads `data` as a journal, as it is and with every checksum made right: what is read must stand there byte for byte.
+pub(crate) fn journal(data: &[u8]) {
+    read_journal(data);
+    let mut signed = data.to_vec();
+    let mut at = MAGIC.len();
+    while let Some(head) = signed.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+        let body = at + 4
+            ..at.saturating_add(5)
+                .saturating_add(u32::from_be_bytes(*head) as usize);
+        let Some(covered) = signed.get(body.clone()) else {
+            break;
+        };
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&(at as u64).to_be_bytes()), covered);
+        let Some(place) = signed.get_mut(body.end..body.end + 4) else {
+            break;
+        };
+        place.copy_from_slice(&crc.to_be_bytes());
+        at = body.end + 4;
+    }
+    read_journal(&signed);
+}
+
+fn read_journal(bytes: &[u8]) {
+    let Some(mut reader) = Reader::new(bytes).expect("memory can be read") else {
+        return;
+    };
+    let mut position = reader.position();
+    while let Some(record) = reader.read().expect("memory can be read") {
+        let (from, to) = (position as usize, reader.position() as usize);
+        assert!(from < to && to <= bytes.len(), "record from {from} to {to}");
+        assert!(
+            record.encode(position) == bytes[from..to],
+            "{record:?} at {from} has other bytes"
+        );
+        if let Record::Fragment(fragment) = &record {
+            let end = fragment.placed_runs().map(|(at, run)| at + run.size()).last();
+            assert!(end.is_none_or(|end| end == fragment.offset + fragment.len));
+        }
+        position = reader.position();
+    }
+    assert!(
+        reader.read().expect("memory can be read").is_none(),
+        "the end is the end"
+    );
+    assert_eq!(reader.position(), position);
+}
+
+/// Does what `data` says with a timeline: every packet must come out once, in order, with increasing times.
+pub(crate) fn timeline(data: &[u8]) {
+    let mut input = Input(data);
+    let flags = input.byte();
+    let outage = if flags & 2 == 0 {
+        Outage::Close
+    } else {
+        Outage::Keep
+    };
+    let mut timeline = Timeline::new(Policy {
+        live: flags & 1 == 0,
+        outage,
+        ..Policy::default()
+    });
+    let (mut out, mut events) = (Vec::new(), Vec::new());
+    let mut tracks: Vec<(TrackId, u64, i64)> = timeline
+        .add_track(input.spec())
+        .map(|id| (id, 0, 0))
+        .into_iter()
+        .collect();
+    let mut now = Instant::now();
+    let mut packets = 0;
+    while !input.0.is_empty() && packets < 20_000 {
+        let which = usize::from(input.byte());
+        let count = tracks.len();
+        let track = &mut tracks[which / 16 % count];
+        match which % 16 {
+            0..8 => {
+                let flags = input.byte();
+                let dts = input.time(flags, track.2);
+                let pts = match flags >> 4 & 3 {
+                    0 => dts,
+                    1 => dts.map(|dts| dts.wrapping_add(i64::from(input.short()))),
+                    2 => None,
+                    _ => input.time(input.peek(), track.2),
+                };
+                let duration = if flags & 0x40 == 0 {
+                    0
+                } else {
+                    input.time(flags, 0).unwrap_or(-1)
+                };
+                let frame = (flags & 0x80 != 0).then(|| i64::from(input.short()));
+                track.2 = dts.or(pts).unwrap_or(track.2);
+                track.1 += 1;
+                packets += 1;
+                now += Duration::from_millis(u64::from(input.byte()));
+                let times = Times {
+                    track: track.0,
+                    pts: pts.map(Ticks),
+                    dts: dts.map(Ticks),
+                    duration: Ticks(duration),
+                    sync: which & 1 == 0,
+                    frame: frame.map(Ticks),
+                };
+                timeline.push(now, times, &mut out, &mut events);
+            }
+            8..11 => {
+                let (count, step) = (input.byte() % 64, i64::from(input.short()));
+                for _ in 0..count {
+                    track.2 = track.2.wrapping_add(step);
+                    track.1 += 1;
+                    packets += 1;
+                    now += Duration::from_millis(20);
+                    let time = Some(Ticks(track.2));
+                    let times = Times {
+                        track: track.0,
+                        pts: time,
+                        dts: time,
+                        duration: Ticks(step),
+                        sync: true,
+                        frame: None,
+                    };
+                    timeline.push(now, times, &mut out, &mut events);
+                }
+            }
+            11 => {
+                if let Some(id) = timeline.add_track(input.spec()) {
+                    tracks.push((id, 0, 0));
+                }
+            }
+            12 => {
+                now += Duration::from_secs(u64::from(input.byte()));
+                let cause = (which & 16 != 0).then(|| Cause::Connection("reset".to_owned()));
+                timeline.begin_session(now, cause, &mut out, &mut events);
+            }
+            13 => timeline.discontinuity(&mut out, &mut events),
+            14 => match which / 16 & 1 {
+                0 => timeline.lost("segment".to_owned()),
+                _ => timeline.flush(&mut out, &mut events),
+            },
+            _ => timeline.update_track(track.0, input.spec(), &mut out, &mut events),
+        }
+        assert!(
+            timeline.held() <= tracks.len() * 160,
+            "{} packets held",
+            timeline.held()
+        );
+    }
+    timeline.flush(&mut out, &mut events);
+    assert_eq!(timeline.held(), 0);
+    check_placed(&out, &tracks);
+}
+
+fn check_placed(out: &[Placed], tracks: &[(TrackId, u64, i64)]) {
+    let mut seen = vec![Vec::new(); tracks.len()];
+    let mut last: Vec<Option<Sample>> = vec![None; tracks.len()];
+    for placed in out {
+        match placed {
+            Placed::Sample(sample) => {
+                let track = sample.track.index();
+                seen[track].push(sample.token);
+                assert!(
+                    sample.dts.0 >= 0 && sample.pts >= sample.dts && sample.duration.0 >= 1,
+                    "{sample:?}"
+                );
+                if let Some(before) = last[track].replace(*sample) {
+                    assert!(sample.token > before.token, "{before:?} before {sample:?}");
+                    assert!(
+                        before.dts.saturating_add(before.duration) <= sample.dts,
+                        "{before:?} overlaps {sample:?}"
+                    );
+                }
+            }
+            Placed::Dropped { track, token, .. } => seen[track.index()].push(*token),
+        }
+    }
+    for (tokens, (id, sent, _)) in seen.iter_mut().zip(tracks) {
+        tokens.sort_unstable();
+        assert!(
+            tokens.iter().copied().eq(0..*sent),
+            "{id:?}: {sent} packets, {tokens:?}"
+        );
+    }
+}
+
+/// The codecs that [`codec`] takes by number; after them comes a sample entry.
+pub(crate) const CODECS: [&str; 10] = [
+    "h264", "hevc", "av1", "vp9", "aac", "mp3", "ac3", "eac3", "opus", "flac",
+];
+
+/// A codec's number, its configuration and its packets, each behind a 16-bit length (the top bit of a packet's says that
+/// a new configuration comes before it); or a sample entry. What becomes of them must be a track that MP4 can describe.
+pub(crate) fn codec(data: &[u8]) {
+    let mut input = Input(data);
+    let number = usize::from(input.byte());
+    let Some(name) = CODECS.get(number) else {
+        if let Ok(track) = sample_entry::parse(input.0) {
+            describe(&track);
+        }
+        return;
+    };
+    let extradata = input.bytes().0;
+    let info = TrackInfo {
+        kind: Some(if number < 4 { Kind::Video } else { Kind::Audio }),
+        codec: (*name).to_owned(),
+        time_base: TimeBase::MILLIS,
+        wrap_bits: 0,
+        extradata,
+        width: 64,
+        height: 64,
+        frame_rate: (25, 1),
+        pixel_aspect: (0, 1),
+        sample_rate: 48_000,
+        channels: 2,
+        bits_per_sample: 0,
+        block_align: 0,
+        bit_rate: 0,
+        language: Language::UNDETERMINED,
+        rotation: Rotation::None,
+    };
+    let Ok(mut normalizer) = Normalizer::new(&info) else {
+        return;
+    };
+    while !input.0.is_empty() {
+        let (mut packet, renewed) = input.bytes();
+        let extradata = renewed.then(|| std::mem::replace(&mut packet, input.bytes().0));
+        if let Ok(units) = normalizer.push(packet, extradata) {
+            let bytes: usize = units.map(|unit| unit.data.len()).sum();
+            // Start codes become lengths, and parameter sets that came before may be put in front.
+            assert!(
+                bytes <= data.len() * 4 + 64,
+                "{bytes} bytes of samples from {}",
+                data.len()
+            );
+        }
+        normalizer.reorder();
+        normalizer.frame_rate();
+        if let Some(track) = normalizer.track() {
+            describe(track);
+        }
+    }
+}
+
+fn describe(track: &mediacore::codec::Track) {
+    track.rfc6381();
+    track.colour();
+    track.pre_skip();
+    track.timescale();
+    let entry = sample_entry::write(track);
+    let again = sample_entry::parse(&entry).expect("what was written can be read");
+    assert_eq!(sample_entry::write(&again), entry, "{track:?}");
+}
+
+/// Bytes that decide; zeros when they are used up.
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    fn peek(&self) -> u8 {
+        self.0.first().copied().unwrap_or(0)
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.array::<1>()[0]
+    }
+
+    fn short(&mut self) -> i16 {
+        i16::from_be_bytes(self.array())
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut array = [0; N];
+        let count = N.min(self.0.len());
+        let (head, rest) = self.0.split_at(count);
+        array[..count].copy_from_slice(head);
+        self.0 = rest;
+        array
+    }
+
+    /// As many bytes as the next 15 bits say, and the bit above them.
+    fn bytes(&mut self) -> (Bytes, bool) {
+        let length = u16::from_be_bytes(self.array());
+        let count = usize::from(length & 0x7fff).min(self.0.len());
+        let (head, rest) = self.0.split_at(count);
+        self.0 = rest;
+        (Bytes::copy_from_slice(head), length & 0x8000 != 0)
+    }
+
+    fn time(&mut self, how: u8, last: i64) -> Option<i64> {
+        match how % 16 {
+            0..6 => Some(last.wrapping_add(i64::from(self.short()))),
+            6..9 => Some(i64::from(i32::from_be_bytes(self.array()))),
+            9 => Some(i64::from_be_bytes(self.array())),
+            10 => Some(i64::MIN),
+            11 => Some(i64::MAX),
+            12 => Some(0),
+            13 => Some(last.wrapping_add(1 << 33)),
+            14 => Some(last.wrapping_mul(i64::from(self.short()))),
+            _ => None,
+        }
+    }
+
+    fn spec(&mut self) -> TrackSpec {
+        let (how, scale, wrap) = (self.byte(), self.byte(), self.byte());
+        let base = match how % 6 {
+            0 | 1 => Some(TimeBase::MPEG),
+            2 => Some(TimeBase::MILLIS),
+            3 => TimeBase::new(1, i64::from(u32::MAX)),
+            4 => TimeBase::new(i64::from(u32::MAX), 1),
+            _ => TimeBase::new(1, i64::from(self.short())),
+        };
+        let scale = match scale % 6 {
+            0 | 1 => Some(Timescale::MPEG),
+            2 => Timescale::new(48_000),
+            3 => Timescale::new(1),
+            4 => Timescale::new(u32::MAX),
+            _ => Timescale::new(u32::from(self.short().unsigned_abs())),
+        };
+        TrackSpec {
+            kind: if how & 0x40 == 0 { Kind::Video } else { Kind::Audio },
+            time_base: base.unwrap_or(TimeBase::MPEG),
+            wrap_bits: u32::from(wrap % 70),
+            timescale: scale.unwrap_or(Timescale::MPEG),
+            frame: (how & 0x80 != 0).then(|| Ticks(i64::from(self.short()))),
+            reorder: (wrap & 0x80 != 0).then(|| u32::from(self.byte() % 20)),
         }
     }
 }

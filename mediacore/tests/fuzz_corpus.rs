@@ -1,8 +1,16 @@
 //! Replays the corpora of the fuzz targets, and mutations of them, with a stable compiler.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use mediacore::clock::WallTime;
+use mediacore::codec::{Kind, Language, Rotation};
+use mediacore::mp4::moov::MovieTrack;
+use mediacore::mp4::{Run, SampleRow};
+use mediacore::record::journal::{FragmentRecord, GapRecord, MAGIC, Record};
+use mediacore::time::Timescale;
 use proptest::prelude::*;
 
 #[path = "../fuzz/cases.rs"]
@@ -24,12 +32,31 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
+fn replay(target: &str, case: fn(&[u8])) {
+    for (path, seed) in corpus(target) {
+        println!("{}", path.display());
+        case(&seed);
+    }
+}
+
 #[test]
 fn mp4_index() {
-    for (path, seed) in corpus("mp4_index") {
-        println!("{}", path.display());
-        cases::mp4_index(&seed);
-    }
+    replay("mp4_index", cases::mp4_index);
+}
+
+#[test]
+fn journal() {
+    replay("journal", cases::journal);
+}
+
+#[test]
+fn timeline() {
+    replay("timeline", cases::timeline);
+}
+
+#[test]
+fn codec() {
+    replay("codec", cases::codec);
 }
 
 /// One change of a file.
@@ -112,6 +139,34 @@ proptest! {
         }
         cases::mp4_index(&bytes);
     }
+
+    #[test]
+    fn mutated_journals_are_read_up_to_the_damage(
+        seed in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(change(), 1..6),
+    ) {
+        mutated("journal", cases::journal, seed, changes);
+    }
+
+    #[test]
+    fn mutated_packets_become_samples_or_errors(
+        seed in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(change(), 1..6),
+    ) {
+        mutated("codec", cases::codec, seed, changes);
+    }
+}
+
+fn mutated(target: &str, case: fn(&[u8]), seed: prop::sample::Index, changes: Vec<Change>) {
+    thread_local! {
+        static SEEDS: OnceCell<Vec<(PathBuf, Vec<u8>)>> = const { OnceCell::new() };
+    }
+    // Each test has a thread of its own, so this is its own corpus.
+    let mut bytes = SEEDS.with(|seeds| seed.get(seeds.get_or_init(|| corpus(target))).1.clone());
+    for change in changes {
+        apply(&mut bytes, change);
+    }
+    case(&bytes);
 }
 
 impl Change {
@@ -125,5 +180,101 @@ impl Change {
             Self::Remove(at, count) => Self::Remove(at % len, count),
             Self::Cut(at) => Self::Cut(at),
         }
+    }
+}
+
+/// Writes the journals of the corpus: `cargo test -p mediacore --test fuzz_corpus -- --ignored`.
+#[test]
+#[ignore = "writes into fixtures/"]
+fn make_the_journal_corpus() {
+    let begin = Record::Begin {
+        header_end: 65_536,
+        part: 1,
+        wall: WallTime(1_790_000_000_000_000),
+    };
+    let track = |id, kind, entry: &[u8]| Record::Track {
+        track: MovieTrack {
+            id,
+            kind,
+            timescale: Timescale::MPEG,
+            entry: entry.to_vec(),
+            display: (640, 360),
+            language: Language::new("deu"),
+            rotation: Rotation::Clockwise90,
+        },
+        start: 6000,
+    };
+    let row = |size, composition, sync| SampleRow {
+        size,
+        duration: 3000,
+        composition,
+        sync,
+    };
+    let fragment = |offset, rows: Vec<SampleRow>| {
+        let runs = vec![
+            Run {
+                track: 1,
+                dts: 9000,
+                rows,
+            },
+            Run {
+                track: 2,
+                dts: 4800,
+                rows: vec![row(300, 0, true); 8],
+            },
+        ];
+        let head = 200;
+        Record::Fragment(FragmentRecord {
+            offset,
+            len: u64::from(head) + runs.iter().map(Run::size).sum::<u64>(),
+            head,
+            crc: 0xdead_beef,
+            wall: WallTime(-5),
+            runs,
+        })
+    };
+    let gap = |track| {
+        Record::Gap(GapRecord {
+            at: Duration::from_millis(12_345),
+            length: Duration::from_secs(20),
+            cause: "connection reset".to_owned(),
+            track,
+        })
+    };
+    let insert = Record::Insert {
+        at: 65_536,
+        len: 4096,
+        size_before: 1 << 33,
+    };
+    let rows = vec![row(70_000, 6000, true), row(900, -3000, false), row(0, 0, false)];
+    let journals = [
+        ("empty", vec![]),
+        (
+            "begun",
+            vec![begin.clone(), track(1, Kind::Video, b"\0\0\0\x08avc1")],
+        ),
+        (
+            "whole",
+            vec![
+                begin,
+                track(1, Kind::Video, b"\0\0\0\x08hvc1"),
+                track(2, Kind::Audio, b"\0\0\0\x08mp4a"),
+                fragment(70_000, rows.clone()),
+                gap(None),
+                fragment(150_000, rows),
+                gap(Some(2)),
+                insert,
+            ],
+        ),
+    ];
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/corpus/journal");
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, records) in journals {
+        let mut bytes = MAGIC.to_vec();
+        for record in records {
+            let encoded = record.encode(bytes.len() as u64);
+            bytes.extend_from_slice(&encoded);
+        }
+        std::fs::write(directory.join(name), bytes).unwrap();
     }
 }

@@ -1,8 +1,8 @@
-//! Any bytes, opened as an MP4 file. Run with
-//! `cargo +nightly fuzz run mp4_index fuzz/corpus/mp4_index ../fixtures/corpus/mp4_index` in `mediacore`.
+//! Any bytes, opened as an MP4 file. Run with `make fuzz TARGET=mp4_index`.
 #![no_main]
 
 #[path = "../cases.rs"]
+#[expect(dead_code, reason = "a target uses one case")]
 mod cases;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| cases::mp4_index(data));

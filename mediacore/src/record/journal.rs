@@ -162,7 +162,7 @@ impl Record {
                 at: Duration::from_nanos(input.varint()?),
                 length: Duration::from_nanos(input.varint()?),
                 track: Some(input.u32()?).filter(|id| *id != 0),
-                cause: String::from_utf8_lossy(input.bytes()?).into_owned(),
+                cause: String::from_utf8(input.bytes()?.to_vec()).ok()?,
             }),
             5 => Self::Insert {
                 at: input.varint()?,
@@ -204,7 +204,11 @@ fn decode_track(input: &mut Cursor<'_>) -> Option<Record> {
     };
     let timescale = Timescale::new(input.u32()?)?;
     let display = (input.u32()?, input.u32()?);
-    let language = Language::from_packed(u16::try_from(input.varint()?).ok()?);
+    let packed = u16::try_from(input.varint()?).ok()?;
+    let language = Language::from_packed(packed);
+    if language.to_packed() != packed {
+        return None;
+    }
     let rotation = match input.byte()? {
         0 => Rotation::None,
         1 => Rotation::Clockwise90,

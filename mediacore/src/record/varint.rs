@@ -18,7 +18,7 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Reads what the functions above wrote; `None` when the bytes end or a number is too large.
+/// Reads what the functions above wrote; `None` when the bytes end or a number is too large or too long.
 pub(super) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -50,7 +50,8 @@ impl<'a> Cursor<'a> {
             }
             value |= bits << shift;
             if byte & 0x80 == 0 {
-                return Some(value);
+                // A number has one form: a last byte of zero would only make it longer.
+                return (byte != 0 || shift == 0).then_some(value);
             }
         }
         None
@@ -88,6 +89,13 @@ mod tests {
             assert_eq!(cursor.varint(), Some(value.cast_unsigned()));
             assert!(cursor.is_empty());
         }
+    }
+
+    #[test]
+    fn a_number_that_is_longer_than_it_needs_is_refused() {
+        assert_eq!(Cursor::new(&[0x80, 0]).varint(), None);
+        assert_eq!(Cursor::new(&[0]).varint(), Some(0));
+        assert_eq!(Cursor::new(&[0x80, 1]).varint(), Some(128));
     }
 
     #[test]

@@ -14,7 +14,11 @@ fn main() -> ExitCode {
     match extract(Path::new(input), Path::new(output), &Options::default()) {
         Ok(report) => {
             let how = if report.copied { "copied" } else { "transcoded" };
-            println!("{:.3} s of {}, {how}", report.duration.as_secs_f64(), report.codec);
+            println!(
+                "{:.3} s of {}, {how}",
+                report.duration.as_secs_f64(),
+                report.codec
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -18,7 +18,11 @@ fn main() -> ExitCode {
     };
     match clip(Path::new(input), Path::new(output), from, to, &Options::default()) {
         Ok(report) => {
-            println!("{:.3} s, {} bytes", report.duration().as_secs_f64(), report.size());
+            println!(
+                "{:.3} s, {} bytes",
+                report.duration().as_secs_f64(),
+                report.size()
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -67,6 +67,9 @@ pub struct Track {
 /// Opening and looking at a live source may take this long.
 const LIVE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Packets of a file that are read for what the container does not tell.
+const MAX_PACKETS: u32 = 500;
+
 /// Says what the file at `path` contains. MP4 files are read by their tables; of others at most five seconds are looked at.
 ///
 /// # Errors
@@ -164,6 +167,13 @@ impl Seen {
         }
     }
 
+    /// Whether nothing more can be learned from its packets.
+    fn is_known(&self) -> bool {
+        self.normalizer
+            .as_ref()
+            .is_none_or(|normalizer| normalizer.track().is_some())
+    }
+
     fn span(&self) -> Duration {
         match (self.first, self.last) {
             (Some(first), Some(last)) => last.saturating_sub(first).to_duration(self.info.time_base),
@@ -191,21 +201,50 @@ fn of_libav(opened: &Opened, interrupt: &Interrupt) -> Result<Report> {
     input.find_stream_info(LOOK).map_err(libav::error)?;
     let duration = input.duration();
     let declared = u64::try_from(input.bit_rate()).ok().filter(|rate| *rate > 0);
-    let describe = |stream: av::StreamInfo| {
-        let info = libav::track(&stream);
-        let mut track = of_info(&info, Normalizer::new(&info).ok().as_ref());
-        let length = stream
-            .duration
-            .map(|ticks| Ticks(ticks).to_duration(info.time_base));
-        track.duration = length.or(duration);
-        track
-    };
+    let streams = input.streams();
+    let mut seen: Vec<_> = streams
+        .iter()
+        .map(|stream| Seen::new(&libav::track(stream)))
+        .collect();
+    // ADTS and the like say in their packets what they are.
+    for _ in 0..MAX_PACKETS {
+        if seen.iter().all(Seen::is_known) {
+            break;
+        }
+        match input.read() {
+            Ok(Some(packet)) => {
+                let index = packet.stream();
+                if let Some(track) = seen.get_mut(index) {
+                    track.take(libav::packet(packet, index));
+                }
+            }
+            Ok(None) => break,
+            Err(cause) => match libav::error(cause) {
+                error if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::TimedOut) => {
+                    return Err(error);
+                }
+                _ => break,
+            },
+        }
+    }
+    let tracks = seen
+        .iter()
+        .zip(&streams)
+        .map(|(seen, stream)| {
+            let mut track = of_info(&seen.info, seen.normalizer.as_ref());
+            let length = stream
+                .duration
+                .map(|ticks| Ticks(ticks).to_duration(seen.info.time_base));
+            track.duration = length.or(duration);
+            track
+        })
+        .collect();
     Ok(Report {
         container: input.format_name(),
         duration,
         size: Some(opened.size),
         bit_rate: declared.or_else(|| bits_per_second(opened.size, duration)),
-        tracks: input.streams().into_iter().map(describe).collect(),
+        tracks,
         ..Report::default()
     })
 }

@@ -11,7 +11,7 @@ use mediacore::remux::Options;
 use mediacore::source::Interrupt;
 use mediacore::thumbnail::thumbnail;
 use mediacore::{ErrorKind, audio, clip::clip, thumbnail as picture};
-use support::{Media, boxes, decoded, duration, packets, pictures, probe};
+use support::{Media, boxes, duration, ffmpeg, packets, probe};
 
 const fn ms(length: u64) -> Duration {
     Duration::from_millis(length)
@@ -211,4 +211,23 @@ fn probing_tells_what_ffprobe_tells() {
         assert!(video.rfc6381.as_deref().unwrap().starts_with("avc1."), "{name}");
         assert_eq!(audio.rfc6381.as_deref(), Some("mp4a.40.2"), "{name}");
     }
+}
+
+/// MD5 of decoded pictures.
+fn pictures(arguments: &str) -> Vec<String> {
+    let text = String::from_utf8(ffmpeg(&format!("{arguments} -f framemd5 -"))).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.rsplit(',').next())
+        .map(|hash| hash.trim().to_owned())
+        .collect()
+}
+
+/// Length of the decoded sound in seconds.
+fn decoded(path: &Path) -> f64 {
+    let bytes = ffmpeg(&format!(
+        "-i {} -map 0:a:0 -ac 1 -ar 48000 -f s16le -",
+        path.display()
+    ));
+    bytes.len() as f64 / 96_000.0
 }

@@ -1,7 +1,6 @@
 //! Media made by ffmpeg, and ffprobe as the judge.
 
-#![expect(dead_code, reason = "each test program uses a part of it")]
-#![expect(unreachable_pub, clippy::unwrap_used, missing_docs, reason = "test support")]
+#![expect(unreachable_pub, reason = "test support")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -136,23 +135,4 @@ pub fn boxes(path: &Path) -> Vec<String> {
     assert_eq!(at, bytes.len(), "the boxes fill the file: {names:?}");
     names.retain(|name| name != "free");
     names
-}
-
-/// MD5 of decoded pictures.
-pub fn pictures(arguments: &str) -> Vec<String> {
-    let text = String::from_utf8(ffmpeg(&format!("{arguments} -f framemd5 -"))).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .filter_map(|line| line.rsplit(',').next())
-        .map(|hash| hash.trim().to_owned())
-        .collect()
-}
-
-/// Length of the decoded sound in seconds.
-pub fn decoded(path: &Path) -> f64 {
-    let bytes = ffmpeg(&format!(
-        "-i {} -map 0:a:0 -ac 1 -ar 48000 -f s16le -",
-        path.display()
-    ));
-    bytes.len() as f64 / 96_000.0
 }

@@ -279,7 +279,8 @@ mod tests {
         );
         let interrupt = Interrupt::new();
         interrupt.cancel();
-        let copied = Extents::of(std::iter::once(0..1 << 20).collect()).copy(&from, &to, 0, &interrupt, &mut |_| ());
+        let copied =
+            Extents::of(std::iter::once(0..1 << 20).collect()).copy(&from, &to, 0, &interrupt, &mut |_| ());
         assert_eq!(copied.unwrap_err().kind(), ErrorKind::Cancelled);
     }
 }

@@ -22,13 +22,20 @@ const MAX_NOTES: usize = 64;
 /// A file of less than this holds nothing that anyone could see or hear.
 const LEAST: Duration = Duration::from_millis(1);
 
-pub(super) fn remux(opened: &Opened, output: &Path, options: &Options) -> Result<Report> {
+/// Which tracks are wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted {
+    All,
+    /// The first audio track.
+    Audio,
+}
+
+pub(crate) fn remux(opened: &Opened, output: &Path, wanted: Wanted, options: &Options) -> Result<Report> {
     let (mut input, position) = opened.demux(&options.interrupt)?;
     let format = Format::of(&input);
     if !format.describes_itself(&input) {
         input.find_stream_info(LOOK).map_err(libav::error)?;
     }
-    let room = room_for(input.duration(), opened.size);
     let mut input = LibavInput::new(input, || true);
     let mut intake = Intake::new(IntakeOptions {
         audio: AudioPolicy::Auto,
@@ -39,7 +46,7 @@ pub(super) fn remux(opened: &Opened, output: &Path, options: &Options) -> Result
         early_audio: true,
     });
     let mut sorted = Sorted {
-        parts: Parts::new(output, options.overwrite, room),
+        parts: Parts::new(output, options.overwrite),
         dropped: Vec::new(),
         notes: Vec::new(),
         begun: false,
@@ -53,7 +60,7 @@ pub(super) fn remux(opened: &Opened, output: &Path, options: &Options) -> Result
         let event = input.read();
         if input.tracks().len() > tracks {
             tracks = input.tracks().len();
-            intake.tracks(input.tracks(), &mut outputs);
+            intake.tracks(&wanted.of(input.tracks()), &mut outputs);
         }
         match event {
             Ok(InputEvent::Packet(mut packet)) => {
@@ -75,6 +82,7 @@ pub(super) fn remux(opened: &Opened, output: &Path, options: &Options) -> Result
             }
             Err(error) => return Err(error),
         }
+        sorted.parts.room = room_for(input.duration(), opened.size);
         if !outputs.is_empty() && sorted.take(&mut outputs)? {
             tell(options, position.bytes(), opened.size, intake.position());
         }
@@ -82,7 +90,7 @@ pub(super) fn remux(opened: &Opened, output: &Path, options: &Options) -> Result
     intake.finish(now, &mut outputs);
     sorted.take(&mut outputs)?;
     tell(options, opened.size, opened.size, intake.position());
-    sorted.check(input.tracks())?;
+    sorted.check(&wanted.of(input.tracks()))?;
     let (parts, manifest) = sorted.parts.finish(LEAST)?;
     Ok(Report {
         parts,
@@ -91,6 +99,22 @@ pub(super) fn remux(opened: &Opened, output: &Path, options: &Options) -> Result
         notes: sorted.notes,
         way: Way::Demuxed,
     })
+}
+
+impl Wanted {
+    /// The tracks, those that are not wanted as neither video nor audio.
+    fn of(self, tracks: &[TrackInfo]) -> Vec<TrackInfo> {
+        let mut tracks = tracks.to_vec();
+        if self == Self::Audio {
+            let first = tracks.iter().position(|track| track.kind == Some(Kind::Audio));
+            for (index, track) in tracks.iter_mut().enumerate() {
+                if Some(index) != first {
+                    track.kind = None;
+                }
+            }
+        }
+        tracks
+    }
 }
 
 fn tell(options: &Options, done: u64, total: u64, time: Duration) {
@@ -158,7 +182,7 @@ impl Format {
 
 /// Bytes of `moov` to expect: 900 for each second, or by experience a small part of the file.
 fn room_for(duration: Option<Duration>, size: u64) -> u64 {
-    let by_size = size / 64;
+    let by_size = size / 128;
     let by_time = duration.map_or(u64::MAX, |length| length.as_secs().saturating_mul(900));
     by_size.min(by_time).saturating_add(8 << 10)
 }

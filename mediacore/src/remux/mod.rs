@@ -4,8 +4,8 @@
 //! inside the kernel. Everything else goes packet by packet through the same machinery as a recording.
 
 pub(crate) mod copy;
-mod demuxed;
-mod fast;
+pub(crate) mod demuxed;
+pub(crate) mod fast;
 pub(crate) mod open;
 mod parts;
 pub(crate) mod tables;
@@ -144,7 +144,7 @@ pub fn remux(input: &Path, output: &Path, options: &Options) -> Result<Report> {
     target::check(output, options.overwrite, Some(&opened.file))?;
     let report = fast::plan(&opened).and_then(|plan| match plan {
         Some(plan) => plan.write(&opened, output, options),
-        None => demuxed::remux(&opened, output, options),
+        None => demuxed::remux(&opened, output, demuxed::Wanted::All, options),
     });
     report.map_err(|error| error.context(format!("remux {}", input.display())))
 }

@@ -30,7 +30,7 @@ pub(super) struct Parts<'a> {
     output: &'a Path,
     overwrite: bool,
     /// Bytes of `moov` to make room for.
-    room: u64,
+    pub(super) room: u64,
     current: Option<Part>,
     complete: Vec<(Target, PartReport)>,
 }
@@ -47,11 +47,11 @@ struct Part {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(output: &'a Path, overwrite: bool, room: u64) -> Self {
+    pub(super) fn new(output: &'a Path, overwrite: bool) -> Self {
         Self {
             output,
             overwrite,
-            room,
+            room: 0,
             current: None,
             complete: Vec::new(),
         }

@@ -128,6 +128,31 @@ impl Target {
     }
 }
 
+/// A folder for files on the way, beside the output; removed with what is in it.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one for `output`.
+    pub(crate) fn create(output: &Path) -> Result<Self> {
+        let path = temporary_name(output);
+        fs::create_dir(&path)
+            .map_err(|e| Error::storage(format!("create the folder {}", path.display()), e))?;
+        Ok(Self(path))
+    }
+
+    /// A path inside it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 impl Drop for Target {
     fn drop(&mut self) {
         if !self.published {

@@ -64,7 +64,7 @@ fn cut_while(method: &'static str) {
     scene.assert_durable_in_time(&log);
 
     let (budget, seed) = (
-        number("MEDIASTACK_POWER_CUTS", 120).div_ceil(3),
+        number("MEDIASTACK_POWER_CUTS", 150).div_ceil(3),
         number("MEDIASTACK_SEED", 20_241_122),
     );
     let mut random = Random::new(seed as u64);
@@ -211,7 +211,13 @@ impl Scene {
         let report = run.success().json();
         let files = report["files"].as_array().expect("a list of files");
         assert!(files.iter().all(|file| file["error"].is_null()), "{report:#}");
-        let found = read_folder(target.dir());
+        let mut found = read_folder(target.dir());
+        if required == 0 && !folder.contains_key(JOURNAL) && found == *folder && found.len() == 1 {
+            // The file's name survived and the journal's did not, before there was any media: an empty file may be left.
+            let left = found.remove(MEDIA).expect("no other file is made first");
+            assert!(!left.windows(4).any(|bytes| bytes == b"moof"), "{report:#}");
+            std::fs::remove_file(target.file()).expect("it is there");
+        }
         if found.is_empty() {
             assert_eq!(required, 0, "nothing was recovered: {report:#}");
             assert_can_be_recorded(&self.url, &target);
@@ -269,45 +275,49 @@ impl Scene {
     }
 }
 
-/// The moments worth trying: just before and just after each sync and each change of a name, as a pessimistic disk and as one that
-/// tears; a third of them at `finishing` and later; more at random, torn, when there are fewer than `count`.
+/// The moments worth trying, `count` in all. From `finishing` on, where the most can go wrong: each moment on a disk that tears, then
+/// with nothing or everything that was not synced; that is two thirds. Before it: just before and just after each sync, drawn at
+/// random, and at last moments of any kind.
 fn choose(log: &Log, finishing: usize, count: usize, random: &mut Random) -> Vec<Cut> {
-    let boundary = |operation: &Operation| {
+    let is_sync = |index: &usize| {
+        let operation = log.operations.get(*index);
         matches!(
             operation,
-            Operation::SyncBegin { .. }
-                | Operation::SyncEnd { .. }
-                | Operation::Rename { .. }
-                | Operation::Unlink { .. }
-                | Operation::Allocate { .. }
-                | Operation::Truncate { .. }
+            Some(Operation::SyncBegin { .. } | Operation::SyncEnd { .. })
         )
     };
-    let at: Vec<usize> = (0..log.operations.len())
-        .filter(|index| boundary(&log.operations[*index]))
+    let end = log.operations.len();
+    let late: Vec<usize> = (finishing..=end).collect();
+    let early: Vec<usize> = (0..finishing)
+        .filter(is_sync)
         .flat_map(|index| [index, index + 1])
         .collect();
-    let (mut early, mut late) = (Vec::new(), Vec::new());
-    for before in at {
-        let list = if before < finishing { &mut early } else { &mut late };
-        for names in [Names::ByFolder, Names::WithFile] {
-            for unsynced in [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn(random.draw())] {
-                list.push(Cut {
-                    before,
-                    names,
-                    unsynced,
-                });
-            }
+    let mut cut = |before: usize, torn: bool| {
+        let names = [Names::ByFolder, Names::WithFile][random.below(2)];
+        let unsynced = match random.below(3) {
+            0 if !torn => Unsynced::Kept,
+            1 | 2 if !torn => Unsynced::Lost,
+            _ => Unsynced::Torn(random.draw()),
+        };
+        Cut {
+            before,
+            names,
+            unsynced,
         }
-    }
-    let half = (count / 2).min(late.len());
-    let mut cuts = draw(&mut late, half, random);
-    cuts.extend(draw(&mut early, count - half, random));
-    let left = count - cuts.len();
-    cuts.extend(draw(&mut late, left, random));
+    };
+    let mut torn: Vec<Cut> = late.iter().map(|before| cut(*before, true)).collect();
+    let mut whole: Vec<Cut> = late.iter().map(|before| cut(*before, false)).collect();
+    let mut begun: Vec<Cut> = early
+        .iter()
+        .flat_map(|before| [cut(*before, true), cut(*before, false)])
+        .collect();
+    let mut cuts = draw(&mut torn, count * 2 / 3, random);
+    cuts.extend(draw(&mut whole, count * 2 / 3 - cuts.len(), random));
+    cuts.extend(draw(&mut begun, count - cuts.len(), random));
     while cuts.len() < count {
+        let before = random.below(end + 1);
         cuts.push(Cut {
-            before: random.below(log.operations.len() + 1),
+            before,
             names: [Names::ByFolder, Names::WithFile][random.below(2)],
             unsynced: Unsynced::Torn(random.draw()),
         });

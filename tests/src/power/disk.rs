@@ -13,7 +13,8 @@
 //!   at the place which that block had before; those for the new room are gone.
 //! - Names are safe when a sync of the folder has ended ([`Names::ByFolder`]); with [`Names::WithFile`] a file's sync makes
 //!   its creation safe too, and what happened to names before it, as ext4, XFS and Btrfs do. Of later changes to
-//!   names some first ones survive, in their order, which every journalling file system keeps.
+//!   names [`Unsynced::Torn`] keeps some: with [`Names::WithFile`] some first ones, in the order that a journalling file system
+//!   keeps, with [`Names::ByFolder`] any.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -171,14 +172,18 @@ impl Disk {
             Unsynced::Torn(seed) => Random::new(seed),
             Unsynced::Lost | Unsynced::Kept => Random::new(0),
         };
-        let surviving = match unsynced {
+        let mut names = self.durable_names.clone();
+        let first = match unsynced {
             Unsynced::Lost => 0,
             Unsynced::Kept => self.pending_names.len(),
             Unsynced::Torn(_) => random.below(self.pending_names.len() + 1),
         };
-        let mut names = self.durable_names.clone();
-        for change in &self.pending_names[..surviving] {
-            change.apply(&mut names);
+        let any = matches!(unsynced, Unsynced::Torn(_)) && self.rule == Names::ByFolder;
+        for (index, change) in self.pending_names.iter().enumerate() {
+            let survives = if any { random.below(2) == 0 } else { index < first };
+            if survives {
+                change.apply(&mut names);
+            }
         }
         names
             .into_iter()
@@ -293,8 +298,10 @@ impl NameChange {
                 names.insert(name.clone(), *file);
             }
             Self::Rename(from, to) => {
-                let file = names.remove(from).expect("names change in their order");
-                names.insert(to.clone(), file);
+                // Nothing to rename when its creation did not survive.
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
             }
             Self::Remove(name) => {
                 names.remove(name);

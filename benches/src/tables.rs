@@ -90,6 +90,7 @@ fn tables(id: u32, kind: Kind, timescale: Timescale, entry: Vec<u8>) -> TrackTab
             rotation: Rotation::None,
         },
         start: 0,
+        first: None,
         end: None,
         tables: SampleTables::default(),
     }

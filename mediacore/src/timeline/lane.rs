@@ -81,6 +81,8 @@ pub(super) struct Lane {
     lap: Option<i64>,
     dated: bool,
     step: i64,
+    /// Length of the last packet in source ticks; 0 when it did not tell.
+    own: i64,
     recent: [i64; REMEMBERED],
     next_recent: usize,
 }
@@ -109,6 +111,7 @@ impl Lane {
             lap: None,
             dated: false,
             step: 0,
+            own: 0,
             recent: [i64::MIN; REMEMBERED],
             next_recent: 0,
         }
@@ -132,6 +135,7 @@ impl Lane {
         self.repeating = false;
         self.dated = false;
         self.step = 0;
+        self.own = 0;
         self.lap = None;
         self.recent = [i64::MIN; REMEMBERED];
     }
@@ -166,9 +170,11 @@ impl Lane {
             front: None,
         };
         packet.length = packet.frame.unwrap_or_else(|| self.own_length(times));
+        let usual = self.usual();
         let expected = self
             .seen
-            .map_or_else(|| near.unwrap_or(0), |seen| seen.saturating_add(self.step));
+            .map_or_else(|| near.unwrap_or(0), |seen| seen.saturating_add(usual));
+        self.own = ticks(self.output(packet.length.max(0)), self.base());
         match (dts, pts) {
             (Some(dts), pts) => {
                 packet.dts = dts;
@@ -187,7 +193,7 @@ impl Lane {
             (None, Some(pts)) if self.dated => {
                 counters.derived += 1;
                 packet.pts = pts;
-                packet.dts = expected.min(pts);
+                packet.dts = if usual > 0 { expected.min(pts) } else { pts };
                 self.reorder.pass(packet);
             }
             (None, Some(pts)) => {
@@ -209,6 +215,20 @@ impl Lane {
                 (packet.dts, packet.pts) = (expected, expected);
                 self.reorder.pass(packet);
             }
+        }
+    }
+
+    /// Source ticks from the last packet to the next, by the best that is known; 0 when nothing is.
+    fn usual(&self) -> i64 {
+        let nominal = self.spec.frame.map_or(0, |frame| frame.0);
+        if self.own > 0 {
+            self.own
+        } else if self.step > 0 {
+            self.step
+        } else if self.plausible(nominal) {
+            ticks(self.output(nominal), self.base())
+        } else {
+            0
         }
     }
 

@@ -312,3 +312,62 @@ fn a_slide_show_of_one_picture_in_five_seconds() {
     assert_eq!(run.dropped.len(), 0);
     assert_eq!(run.counters.resets, 0);
 }
+
+/// The DTS that a track gets for packets with these times, in output ticks.
+fn placed(spec: TrackSpec, times: &[(Option<i64>, Option<i64>)], frame: Option<i64>) -> Vec<i64> {
+    let mut timeline = Timeline::new(Policy::file());
+    let track = timeline.add_track(spec).expect("a place");
+    let (mut out, mut events, now) = (Vec::new(), Vec::new(), Instant::now());
+    timeline.begin_session(now, None, &mut out, &mut events);
+    for (pts, dts) in times {
+        let times = Times {
+            track,
+            pts: pts.map(Ticks),
+            dts: dts.map(Ticks),
+            duration: Ticks::ZERO,
+            sync: true,
+            frame: frame.map(Ticks),
+        };
+        timeline.push(now, times, &mut out, &mut events);
+    }
+    timeline.flush(&mut out, &mut events);
+    out.iter()
+        .map(|placed| match placed {
+            Placed::Sample(sample) => sample.dts.0,
+            Placed::Dropped { reason, .. } => panic!("{reason:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn sound_that_is_timed_once_per_pes_follows_by_its_own_length() {
+    let spec = TrackSpec {
+        kind: Kind::Audio,
+        time_base: TimeBase::MPEG,
+        wrap_bits: 33,
+        timescale: Timescale::new(48_000).expect("not zero"),
+        frame: None,
+        reorder: None,
+    };
+    let time = |n: i64| (n % 10 == 0).then_some(131_310 + n * 1920);
+    let times: Vec<_> = (0..900).map(|n| (time(n), time(n))).collect();
+    let expected: Vec<_> = (0..900).map(|n| n * 1024).collect();
+    assert_eq!(placed(spec, &times, Some(1024)), expected);
+}
+
+#[test]
+fn one_dts_does_not_hold_the_pictures_after_it() {
+    let spec = TrackSpec {
+        kind: Kind::Video,
+        time_base: TimeBase::MPEG,
+        wrap_bits: 0,
+        timescale: Timescale::MPEG,
+        frame: None,
+        reorder: Some(0),
+    };
+    let times: Vec<_> = (0..100)
+        .map(|n| (Some(n * 3600), (n == 0).then_some(0)))
+        .collect();
+    let expected: Vec<_> = (0..100).map(|n| n * 3600).collect();
+    assert_eq!(placed(spec, &times, None), expected);
+}

@@ -85,7 +85,10 @@ fn a_clip_shows_the_span_and_copies_its_packets() {
     );
     let ours = assert_finished_clip(&path);
     assert!((ours.duration - 6.5).abs() < 0.2, "{} s", ours.duration);
-    let whole = judge::probe(&media("av_h264_aac_faststart.mp4"));
+    // MPEG-TS frames its packets in its own way, so what counts are those of the same source as MP4.
+    let (_whole_dir, whole) = out("whole.mp4");
+    run("remux", "av_h264_aac.ts", &whole, &[]);
+    let whole = judge::probe(&whole);
     for kind in ["video", "audio"] {
         let source: Vec<&str> = whole
             .first(kind)

@@ -3,6 +3,7 @@
 //! MP4 and MOV files are taken apart by their own tables: the new file gets a new `moov` in front, and the media is copied
 //! inside the kernel. Everything else goes packet by packet through the same machinery as a recording.
 
+mod aligned;
 pub(crate) mod copy;
 mod demuxed;
 mod fast;

@@ -1,10 +1,7 @@
 //! Writes what the intake gives: one file per part, its tables in memory.
 
-use std::io::{IoSlice, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use crate::codec::Track;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,16 +11,12 @@ use crate::record::finish::{Finished, Preference, Unfinished, block_size, can_in
 use crate::record::gather::begin_at_zero;
 use crate::record::intake::PartTrack;
 use crate::record::manifest::{Manifest, part_path};
-use crate::record::part::write_all_vectored;
 use crate::record::place::Room;
 use crate::record::report::duration_of;
 use crate::record::{PartReport, TrackReport};
 
+use super::aligned::Aligned;
 use super::target::{Target, check};
-
-/// Media that is gathered before it is written.
-const BATCH: usize = 2 << 20;
-const MAX_PIECES: usize = 1024;
 
 /// The files that are being written.
 pub(super) struct Parts<'a> {
@@ -42,8 +35,7 @@ struct Part {
     end: u64,
     tracks: Vec<Track>,
     tables: Vec<TrackTables>,
-    pending: Vec<Bytes>,
-    pending_bytes: usize,
+    writer: Aligned,
 }
 
 impl<'a> Parts<'a> {
@@ -70,11 +62,8 @@ impl<'a> Parts<'a> {
             self.room.saturating_mul(2)
         };
         let room = Room::new(wanted, block_size(target.file()));
-        let mut file = target.file();
-        file.seek(SeekFrom::Start(room.end))
-            .map_err(|e| target.failed(e))?;
         let header = room.header();
-        std::os::unix::fs::FileExt::write_all_at(file, &header, 0).map_err(|e| target.failed(e))?;
+        std::os::unix::fs::FileExt::write_all_at(target.file(), &header, 0).map_err(|e| target.failed(e))?;
         let mut part = Part {
             target,
             at,
@@ -82,8 +71,7 @@ impl<'a> Parts<'a> {
             end: room.end,
             tracks: Vec::new(),
             tables: Vec::new(),
-            pending: Vec::new(),
-            pending_bytes: 0,
+            writer: Aligned::new(room.end),
         };
         tracks.into_iter().for_each(|track| part.add(track));
         self.current = Some(part);
@@ -173,26 +161,17 @@ impl Part {
             self.end = self.end.saturating_add(run.size());
         }
         for piece in cut.payload {
-            self.pending_bytes += piece.len();
-            self.pending.push(piece);
-            if self.pending_bytes >= BATCH || self.pending.len() >= MAX_PIECES {
-                self.flush()?;
-            }
+            self.writer
+                .push(self.target.file(), &piece)
+                .map_err(|e| self.target.failed(e))?;
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
-        let mut slices: Vec<_> = self.pending.iter().map(|piece| IoSlice::new(piece)).collect();
-        let mut file = self.target.file();
-        write_all_vectored(&mut file, &mut slices).map_err(|e| self.target.failed(e))?;
-        self.pending.clear();
-        self.pending_bytes = 0;
-        Ok(())
-    }
-
     fn finish(mut self) -> Result<(Target, PartReport)> {
-        self.flush()?;
+        self.writer
+            .flush(self.target.file())
+            .map_err(|e| self.target.failed(e))?;
         let with_tracks: Vec<_> = self
             .tables
             .iter()

@@ -61,14 +61,6 @@ pub fn children_cpu() -> io::Result<Duration> {
     Ok(cpu(&getrusage(UsageWho::RUSAGE_CHILDREN)?))
 }
 
-/// Processor time of this process.
-///
-/// # Errors
-/// What the operating system says.
-pub fn own_cpu() -> io::Result<Duration> {
-    Ok(cpu(&getrusage(UsageWho::RUSAGE_SELF)?))
-}
-
 fn cpu(usage: &Usage) -> Duration {
     [usage.user_time(), usage.system_time()]
         .into_iter()

@@ -55,9 +55,13 @@ pub fn finish(path: &Path, bytes: u64, method: Method) -> io::Result<Finishing> 
     if part.method != Some(method) || !report.gaps.is_empty() {
         return Err(io::Error::other(format!("{:?}, {:?}", part.method, report.gaps)));
     }
+    let media = part.tracks.iter().map(|track| track.bytes).sum();
+    if media < bytes / 10 * 9 {
+        return Err(io::Error::other(format!("only {media} bytes were recorded")));
+    }
     Ok(Finishing {
         time: report.finish_time,
-        media: part.tracks.iter().map(|track| track.bytes).sum(),
+        media,
         size: part.size,
         written,
     })

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ fn accept(listener: &TcpListener, clients: &Sender<TcpStream>, quit: &AtomicBool
 fn play(film: &Film, arriving: &Receiver<TcpStream>, quit: &AtomicBool) {
     let mut clients: Vec<Client> = Vec::new();
     let mut due = Vec::new();
-    let begun = OnceLock::new();
+    let begun = Instant::now();
     while !quit.load(Ordering::Relaxed) {
         for stream in arriving.try_iter() {
             clients.extend(greet(film, stream));
@@ -143,9 +143,7 @@ fn play(film: &Film, arriving: &Receiver<TcpStream>, quit: &AtomicBool) {
             client.take_due(film, &mut due);
             due.is_empty() || client.stream.write_all(&due).is_ok()
         });
-        let begun = *begun.get_or_init(Instant::now);
-        let elapsed = begun.elapsed();
-        let rest = elapsed.as_nanos() % PACE.as_nanos();
+        let rest = begun.elapsed().as_nanos() % PACE.as_nanos();
         thread::sleep(PACE.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or(0))));
     }
 }

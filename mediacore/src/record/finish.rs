@@ -189,7 +189,7 @@ impl Unfinished<'_> {
         observer: Observer<'_>,
     ) -> Result<Option<Finished>> {
         let block = block_size(self.file);
-        if self.room.end % block != 0 || !can_insert(self.file) {
+        if !self.room.end.is_multiple_of(block) || !can_insert(self.file) {
             return Ok(None);
         }
         // At least one block: a room into which nothing fits exactly may need no more bytes than it has.

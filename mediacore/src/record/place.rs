@@ -136,7 +136,7 @@ mod tests {
             let mut room = Room::new(4000, 4096);
             if !room.fits(len) {
                 let more = room.missing(len, 4096);
-                assert!(more > 0 && more % 4096 == 0, "{len}");
+                assert!(more > 0 && more.is_multiple_of(4096), "{len}");
                 room = room.grown(more);
             }
             assert!(room.fits(len), "{len}");

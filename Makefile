@@ -12,7 +12,7 @@ help:
 	@echo 'make test    format, lints, docs, every test, the fixtures against their goldens'
 	@echo 'make build   build the binary (release): target/release/mediastack'
 	@echo 'make setup   install what building and testing need; does nothing when all is there'
-	@echo 'make bench   criterion benchmarks against ffmpeg'
+	@echo 'make bench   criterion benchmarks, then whole programs against ffmpeg: benches/RESULTS.md'
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
 	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
@@ -36,8 +36,13 @@ fixtures:
 test: setup
 	@scripts/test.sh
 
-bench: setup fixtures
+# Takes a quarter of an hour and wants the machine for itself; writes 30 GB in turn to the disk that holds `target`.
+bench: setup
+	$(CARGO) build --release -p mediastack -p mediastack-benches
 	$(CARGO) bench -p mediastack-benches
+	target/release/compare > target/RESULTS.md
+	cp target/RESULTS.md benches/RESULTS.md
+	@cat benches/RESULTS.md
 
 kills: setup fixtures
 	$(CARGO) build --release -p mediastack

@@ -1,1 +1,10 @@
-//! What the benchmarks share.
+//! What the benchmarks share: media, a source that costs nothing, a live origin, and what a process costs.
+#![forbid(unsafe_code)]
+
+pub mod cost;
+pub mod finish;
+pub mod media;
+pub mod origin;
+pub mod synthetic;
+pub mod table;
+pub mod tables;

@@ -1,2 +1,8 @@
-//! The `mediastack` binary.
-fn main() {}
+//! The `mediastack` binary: records live streams to MP4 files that cannot be lost, and works on the files.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

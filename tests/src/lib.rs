@@ -12,6 +12,7 @@ pub mod judge;
 pub mod monitor;
 pub mod nginx_rtmp;
 pub mod ports;
+pub mod power;
 pub mod process;
 pub mod proxy;
 pub mod publish;

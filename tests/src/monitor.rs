@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -75,6 +75,18 @@ impl Monitor {
             process,
             _dir: dir,
         }
+    }
+
+    /// Begins to watch `url` and waits for packets, connecting again when the server has no such stream yet.
+    pub fn start_on_air(url: &str) -> Monitor {
+        let mut monitor = Monitor::start(url);
+        crate::ports::wait_for("the stream", Duration::from_secs(20), || {
+            if monitor.has_ended() {
+                monitor = Monitor::start(url);
+            }
+            monitor.count() > 5
+        });
+        monitor
     }
 
     /// How many packets came by so far.

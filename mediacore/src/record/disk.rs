@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallTime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::mp4::Fragment;
+use crate::mp4::{Fragment, Run};
 
 use super::journal::Record;
 use super::part::PartFile;
@@ -169,16 +169,11 @@ fn write_round(jobs: VecDeque<Job>) -> VecDeque<Job> {
     }
     let files: Vec<_> = written.iter().map(|(part, ..)| part).collect();
     let synced = sync_all(&files, PartFile::sync_media);
-    let mut entered: Vec<(Arc<PartWriter>, u64, Vec<(u32, u64)>)> = Vec::new();
+    let mut entered = Vec::new();
     for ((part, fragment, wall), synced) in written.into_iter().zip(synced) {
-        let (len, ends) = (
-            fragment.len,
-            fragment
-                .runs
-                .iter()
-                .map(|run| (run.track, run.dts + run.duration()))
-                .collect(),
-        );
+        let len = fragment.len;
+        let end = |run: &Run| (run.track, run.dts.saturating_add(run.duration()));
+        let ends: Vec<_> = fragment.runs.iter().map(end).collect();
         match synced.and_then(|()| lock(&part.file).enter_fragment(fragment, wall)) {
             Ok(()) => entered.push((part, len, ends)),
             Err(error) => part.fail(error, len),

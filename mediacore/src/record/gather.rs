@@ -66,6 +66,7 @@ impl Gathered {
             }
             Record::Track { track, start } => self.tracks.push(TrackTables {
                 start: i64::try_from(start).unwrap_or(i64::MAX),
+                first: None,
                 end: None,
                 tables: SampleTables::default(),
                 track,
@@ -130,17 +131,22 @@ impl Gathered {
 
     /// Makes the earliest track begin at the movie's zero, and takes tracks without samples away.
     pub(super) fn into_tracks(mut self) -> Vec<TrackTables> {
-        self.tracks.retain(|track| !track.tables.is_empty());
-        let delay = |track: &TrackTables| {
-            let (from, _) = track.tables.span()?;
-            from.saturating_sub(Ticks(track.start))
-                .rescale(track.track.timescale.base(), TimeBase::NANOS)
-        };
-        let earliest = self.tracks.iter().filter_map(delay).min().unwrap_or_default();
-        for track in &mut self.tracks {
-            let earlier = earliest.saturating_rescale(TimeBase::NANOS, track.track.timescale.base());
-            track.start = track.start.saturating_add(earlier.0);
-        }
+        begin_at_zero(&mut self.tracks);
         self.tracks
+    }
+}
+
+/// Makes the earliest track begin at the movie's zero, and takes tracks without samples away.
+pub(crate) fn begin_at_zero(tracks: &mut Vec<TrackTables>) {
+    tracks.retain(|track| !track.tables.is_empty());
+    let delay = |track: &TrackTables| {
+        let (from, _) = track.tables.span()?;
+        from.saturating_sub(Ticks(track.start))
+            .rescale(track.track.timescale.base(), TimeBase::NANOS)
+    };
+    let earliest = tracks.iter().filter_map(delay).min().unwrap_or_default();
+    for track in tracks {
+        let earlier = earliest.saturating_rescale(TimeBase::NANOS, track.track.timescale.base());
+        track.start = track.start.saturating_add(earlier.0);
     }
 }

@@ -1,6 +1,5 @@
 //! From a source's packets to fragments: which tracks, where to begin, where a new part begins. No I/O.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::codec::{Kind, Track};
@@ -11,6 +10,7 @@ use crate::time::{Ticks, Timescale};
 use crate::timeline::{self, Cause, Placed, Timeline, Times};
 
 use super::cutter::{Cut, Cutter, Limits, Placement};
+use super::gate::{Gate, Held, KEY_FRAME_NOTICE};
 use super::lane::{AudioPolicy, Lane, Prepared};
 
 /// How packets are taken in.
@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) start_wait: Duration,
     /// Samples from here on are not kept.
     pub(crate) duration: Option<Duration>,
+    /// Sound from before the first picture is kept.
+    pub(crate) early_audio: bool,
 }
 
 /// What comes out.
@@ -110,13 +112,8 @@ pub enum Notice {
 const LOSS_PACKETS: u32 = 300;
 /// More audio tracks than any broadcast has.
 const MAX_AUDIO: usize = 8;
-/// What may be held before the recording begins.
-const MAX_HELD_BYTES: usize = 8 << 20;
-const MAX_HELD: usize = 4096;
-/// How long video may come without a key frame before it is said.
-const KEY_FRAME_NOTICE: Duration = Duration::from_secs(10);
-/// How long a source that shows no video is given to show some.
-const VIDEO_WAIT: Duration = Duration::from_secs(1);
+/// Audio packets that may wait for the key frame with which their part begins.
+const MAX_CHANGED: usize = 1024;
 
 /// Takes packets in, gives fragments.
 #[derive(Debug)]
@@ -128,43 +125,20 @@ pub(crate) struct Intake {
     inputs: Vec<Option<usize>>,
     /// How many of them may be replaced, since a discontinuity came after them.
     replaced: usize,
-    gate: Gate,
+    /// Where packets wait until decoding can start.
+    gate: Option<Gate>,
+    /// Audio that changed and waits for the next key frame, with which a new part begins.
+    changed: Vec<Held>,
     cutter: Cutter,
     part: Option<Part>,
+    /// Where the next part begins on the recording's timeline: nothing is placed before it any more.
+    origin: Duration,
     dropped: Dropped,
     /// What the source said is missing, where that is, and how many packets came since.
     loss: Option<(Loss, Duration, u32)>,
     placed: Vec<Placed>,
     events: Vec<timeline::Event>,
     full: bool,
-}
-
-/// Where packets go until decoding can start.
-#[derive(Debug)]
-enum Gate {
-    Closed(Closed),
-    Open {
-        /// Audio that changed and waits for the next key frame, with which a new part begins.
-        changed: Vec<Held>,
-    },
-}
-
-#[derive(Debug, Default)]
-struct Closed {
-    since: Option<Instant>,
-    held: VecDeque<Held>,
-    bytes: usize,
-    key: Option<usize>,
-    video_seen: bool,
-    noticed: bool,
-    first_time: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Held {
-    lane: usize,
-    sample: Prepared,
-    at: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -191,8 +165,10 @@ impl Intake {
             lanes: Vec::new(),
             inputs: Vec::new(),
             replaced: 0,
-            gate: Gate::Closed(Closed::default()),
+            gate: Some(Gate::default()),
+            changed: Vec::new(),
             part: None,
+            origin: Duration::ZERO,
             dropped: Dropped::default(),
             loss: None,
             placed: Vec::new(),
@@ -211,7 +187,8 @@ impl Intake {
         );
         self.inputs.clear();
         self.replaced = 0;
-        self.gate = Gate::Closed(Closed::default());
+        self.gate = Some(Gate::default());
+        self.changed.clear();
         self.settle(out);
     }
 
@@ -341,7 +318,7 @@ impl Intake {
         let prepared = match self.lanes[index].prepare(packet) {
             Ok(prepared) => prepared,
             Err(error) => {
-                self.drop_packet(now, error.report(), out);
+                self.drop_packets(now, 1, error.report(), out);
                 return;
             }
         };
@@ -366,9 +343,7 @@ impl Intake {
 
     /// The end: everything that is held goes out.
     pub(crate) fn finish(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if let Gate::Closed(closed) = &self.gate
-            && (closed.key.is_some() || !closed.video_seen)
-        {
+        if self.gate.as_ref().is_some_and(Gate::may_begin) {
             self.open(out);
         }
         self.timeline.flush(&mut self.placed, &mut self.events);
@@ -385,95 +360,56 @@ impl Intake {
     }
 
     fn take(&mut self, held: Held, out: &mut Vec<Output>) {
-        match &mut self.gate {
-            Gate::Closed(_) => self.hold(held, out),
-            Gate::Open { changed } => {
-                let video = self.lanes[held.lane].kind == Kind::Video;
-                let rotates = !self.lanes[held.lane].fits_part();
-                let has_video = self
-                    .lanes
-                    .iter()
-                    .any(|lane| lane.kind == Kind::Video && lane.part.is_some());
-                if rotates && !video && has_video && changed.len() < MAX_HELD {
-                    changed.push(held);
-                    return;
-                }
-                let due = !changed.is_empty() && video && held.sample.sync;
-                if rotates || due {
-                    let changed = std::mem::take(changed);
-                    self.rotate(out);
-                    for held in changed {
-                        self.join(held, out);
-                    }
-                }
+        if self.gate.is_some() {
+            self.hold(held, out);
+            return;
+        }
+        let video = self.lanes[held.lane].kind == Kind::Video;
+        let rotates = !self.lanes[held.lane].fits_part();
+        let has_video = self
+            .lanes
+            .iter()
+            .any(|lane| lane.kind == Kind::Video && lane.part.is_some());
+        if rotates && !video && has_video && self.changed.len() < MAX_CHANGED {
+            self.changed.push(held);
+            return;
+        }
+        if !rotates && self.changed.iter().any(|changed| changed.lane == held.lane) {
+            // A damaged header looked like other sound for a moment; those packets can't be decoded.
+            let before = self.changed.len();
+            self.changed.retain(|changed| changed.lane != held.lane);
+            let lost = before - self.changed.len();
+            self.drop_packets(
+                held.at,
+                lost as u64,
+                "sound with other parameters for a moment".to_owned(),
+                out,
+            );
+        }
+        if rotates || (!self.changed.is_empty() && video && held.sample.sync) {
+            self.rotate(out);
+            for held in std::mem::take(&mut self.changed) {
                 self.join(held, out);
             }
         }
+        self.join(held, out);
     }
 
     /// Holds a sample until the recording can begin, then begins.
     fn hold(&mut self, held: Held, out: &mut Vec<Output>) {
-        let Gate::Closed(closed) = &mut self.gate else {
-            return;
-        };
+        let Some(gate) = &mut self.gate else { return };
         let now = held.at;
-        let since = *closed.since.get_or_insert(now);
-        let lane = &self.lanes[held.lane];
-        let time = lane.source_time(&held.sample);
-        closed.first_time = closed.first_time.or(time);
-        if lane.kind == Kind::Video {
-            closed.video_seen = true;
-            if held.sample.sync && closed.key.is_none() && lane.track().is_some() {
-                closed.key = Some(closed.held.len());
-            }
+        if let Some(waited) = gate.hold(held, &self.lanes) {
+            out.push(Output::Notice(Notice::NoKeyFrame { waited }));
         }
-        closed.bytes += held.sample.data.len();
-        closed.held.push_back(held);
-        let overfull = closed.bytes > MAX_HELD_BYTES || closed.held.len() > MAX_HELD;
-        if closed.key.is_none() && closed.video_seen {
-            while closed.bytes > MAX_HELD_BYTES / 4 || closed.held.len() > MAX_HELD / 4 {
-                let Some(oldest) = closed.held.pop_front() else {
-                    break;
-                };
-                closed.bytes -= oldest.sample.data.len();
-            }
-            let waited = now.saturating_duration_since(since);
-            if waited >= KEY_FRAME_NOTICE && !closed.noticed {
-                closed.noticed = true;
-                out.push(Output::Notice(Notice::NoKeyFrame { waited }));
-            }
-            return;
-        }
-        // A file's packets come faster than its clock runs: what counts is whichever is longer.
-        let media = time
-            .zip(closed.first_time)
-            .map_or(Duration::ZERO, |(time, first)| time.saturating_sub(first));
-        let waited = now.saturating_duration_since(since).max(media);
-        let video_expected = self
-            .inputs
-            .iter()
-            .flatten()
-            .any(|lane| self.lanes[*lane].kind == Kind::Video);
-        let video = closed.key.is_some()
-            || waited
-                >= if video_expected {
-                    self.options.start_wait
-                } else {
-                    VIDEO_WAIT
-                };
-        let audio = self.inputs.iter().flatten().all(|lane| {
-            let lane = &self.lanes[*lane];
-            lane.kind == Kind::Video || lane.track().is_some()
-        });
-        if overfull || (video && (audio || waited >= self.options.start_wait)) {
+        if gate.is_ready(now, &self.lanes, &self.inputs, self.options.start_wait) {
             self.open(out);
         }
     }
 
     /// Begins, or goes on after a reconnect, with the held samples from the first key frame on.
     fn open(&mut self, out: &mut Vec<Output>) {
-        let gate = std::mem::replace(&mut self.gate, Gate::Open { changed: Vec::new() });
-        let Gate::Closed(closed) = gate else { return };
+        let Some(gate) = self.gate.take() else { return };
         for input in self.inputs.iter().flatten() {
             let lane = &self.lanes[*input];
             if lane.track().is_none() {
@@ -482,31 +418,8 @@ impl Intake {
                 }));
             }
         }
-        let key = closed.key.and_then(|_| {
-            closed.held.iter().position(|held| {
-                held.sample.sync
-                    && self.lanes[held.lane].kind == Kind::Video
-                    && self.lanes[held.lane].track().is_some()
-            })
-        });
-        let key_time = key.and_then(|key| {
-            let held = &closed.held[key];
-            self.lanes[held.lane].source_time(&held.sample)
-        });
-        for (index, held) in closed.held.into_iter().enumerate() {
-            let lane = &self.lanes[held.lane];
-            let early = match key {
-                Some(key) if lane.kind == Kind::Video => index < key,
-                Some(key) => match (lane.source_time(&held.sample), key_time) {
-                    // Audio may come long before or after the picture that it belongs to.
-                    (Some(time), Some(key_time)) => time.saturating_add(HALF_AUDIO_PACKET) < key_time,
-                    _ => index < key,
-                },
-                None => false,
-            };
-            if !early {
-                self.take(held, out);
-            }
+        for held in gate.release(&self.lanes, self.options.early_audio) {
+            self.take(held, out);
         }
         self.settle(out);
     }
@@ -553,6 +466,11 @@ impl Intake {
         self.settle(out);
         self.cut(out);
         self.part = None;
+        let ends = self.lanes.iter().filter_map(|lane| {
+            let end = self.timeline.end(lane.timeline()?);
+            Some(end.to_duration(lane.spec().timescale.base()))
+        });
+        self.origin = ends.min().unwrap_or_default();
         self.cutter = Cutter::new(self.options.limits);
         self.lanes.iter_mut().for_each(|lane| lane.part = None);
     }
@@ -632,15 +550,16 @@ impl Intake {
                 return;
             }
         }
+        if self.part.is_none() {
+            self.begin_part();
+        }
         let lane = &mut self.lanes[index];
-        let part = self.part.get_or_insert_with(|| Part {
-            origin: spot.dts.to_duration(timescale.base()),
-            announced: 0,
-            begun: false,
-        });
+        let (Some(part), Some(track)) = (&self.part, lane.track()) else {
+            return;
+        };
         if lane.part.is_none() {
             let id = self.cutter.add_track(lane.kind, timescale);
-            lane.part = Some((id, track));
+            lane.part = Some((id, track.clone()));
         }
         let Some((id, _)) = &lane.part else { return };
         let id = *id;
@@ -655,6 +574,27 @@ impl Intake {
         };
         if let Some(cut) = self.cutter.push(id, placement) {
             self.send(cut, out);
+        }
+    }
+
+    /// Begins a part where the one before ended, with the tracks that are known by now, video first.
+    fn begin_part(&mut self) {
+        self.part = Some(Part {
+            origin: self.origin,
+            announced: 0,
+            begun: false,
+        });
+        for kind in [Kind::Video, Kind::Audio] {
+            for lane in self
+                .lanes
+                .iter_mut()
+                .filter(|lane| lane.kind == kind && lane.timeline().is_some())
+            {
+                if let Some(track) = lane.track().cloned() {
+                    let id = self.cutter.add_track(kind, track.timescale());
+                    lane.part = Some((id, track));
+                }
+            }
         }
     }
 
@@ -739,11 +679,13 @@ impl Intake {
         });
     }
 
-    fn drop_packet(&mut self, now: Instant, reason: String, out: &mut Vec<Output>) {
-        self.dropped.count += 1;
+    /// Counts packets that can't be used, and tells of them from time to time.
+    fn drop_packets(&mut self, now: Instant, count: u64, reason: String, out: &mut Vec<Output>) {
+        let first = self.dropped.since.is_none();
+        self.dropped.count += count;
         self.dropped.reason = reason;
         let since = *self.dropped.since.get_or_insert(now);
-        if self.dropped.count == 1 || now.saturating_duration_since(since) >= KEY_FRAME_NOTICE {
+        if first || now.saturating_duration_since(since) >= KEY_FRAME_NOTICE {
             self.tell_dropped(now, out);
         }
     }
@@ -762,9 +704,6 @@ impl Intake {
         }
     }
 }
-
-/// Audio that begins less than this before the first picture is kept with it.
-const HALF_AUDIO_PACKET: Duration = Duration::from_millis(12);
 
 /// A place on the recording's timeline, in ticks of the track.
 struct Spot {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::codec::{Codec, Kind, Media, Normalizer, Track, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Packet, TrackInfo};
-use crate::time::{Ticks, Timescale};
+use crate::time::{Ticks, TimeBase, Timescale};
 use crate::timeline::{TrackId, TrackSpec};
 
 use super::transcode::Transcode;
@@ -61,7 +61,7 @@ pub(crate) struct Lane {
 
 #[derive(Debug)]
 enum Path {
-    Copy(Normalizer),
+    Copy(Box<Normalizer>),
     Transcode(Box<Transcode>),
 }
 
@@ -132,6 +132,11 @@ impl Lane {
             Path::Copy(normalizer) => normalizer.frame_rate(),
             Path::Transcode(_) => None,
         }
+    }
+
+    /// Seconds per tick of the source's times.
+    pub(crate) fn time_base(&self) -> TimeBase {
+        self.info.time_base
     }
 
     /// The codec as the source names it.
@@ -262,7 +267,7 @@ impl Path {
     fn new(info: &TrackInfo, kind: Kind, audio: AudioPolicy) -> Result<Self> {
         let codec = Codec::from_name(&info.codec).filter(|codec| codec.kind() == kind);
         match (kind, codec, audio) {
-            (Kind::Video, Some(_), _) => Ok(Self::Copy(Normalizer::new(info)?)),
+            (Kind::Video, Some(_), _) => Ok(Self::Copy(Box::new(Normalizer::new(info)?))),
             (Kind::Video, None, _) => Err(unsupported(format!(
                 "video codec {} can't be kept in MP4 as it is",
                 info.codec
@@ -270,7 +275,7 @@ impl Path {
             (Kind::Audio, _, AudioPolicy::None) => Err(unsupported("audio is not wanted")),
             (Kind::Audio, Some(Codec::Aac), _)
             | (Kind::Audio, Some(_), AudioPolicy::Auto | AudioPolicy::Copy) => {
-                Ok(Self::Copy(Normalizer::new(info)?))
+                Ok(Self::Copy(Box::new(Normalizer::new(info)?)))
             }
             (Kind::Audio, None, AudioPolicy::Copy) => Err(unsupported(format!(
                 "audio codec {} can't be kept in MP4 as it is",

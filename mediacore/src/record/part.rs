@@ -219,7 +219,7 @@ pub fn journal_path(path: &Path) -> PathBuf {
 /// At most this many pieces go into one `writev` (`IOV_MAX`).
 const MAX_SLICES: usize = 1024;
 
-fn write_all_vectored(output: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+pub(crate) fn write_all_vectored(output: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         let some = slices.len().min(MAX_SLICES);

@@ -144,6 +144,7 @@ pub(crate) fn track_tables(track: &TrackIndex) -> Option<TrackTables> {
     Some(TrackTables {
         track: movie,
         start: presentation.shift.0.saturating_neg(),
+        first: presentation.start.map(|start| start.0),
         end,
         tables,
     })

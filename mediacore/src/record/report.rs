@@ -136,8 +136,8 @@ pub struct Gap {
 }
 
 impl TrackReport {
-    pub(super) fn new(track: &Track, tables: &TrackTables) -> Self {
-        let base = track.timescale().base();
+    pub(crate) fn new(track: &Track, tables: &TrackTables) -> Self {
+        let base = tables.track.timescale.base();
         let ticks = i64::try_from(tables.tables.duration()).unwrap_or(i64::MAX);
         let duration = Ticks(ticks).to_duration(base);
         let samples = tables.tables.len() as u64;
@@ -156,9 +156,10 @@ impl TrackReport {
 }
 
 /// How long a file with these tracks plays.
-pub(super) fn duration_of(tracks: &[TrackTables]) -> Duration {
+pub(crate) fn duration_of(tracks: &[TrackTables]) -> Duration {
     let end = |track: &TrackTables| {
         let (_, to) = track.tables.span()?;
+        let to = track.end.map_or(to, |end| to.min(Ticks(end)));
         Some(Ticks(to.0.saturating_sub(track.start)).to_duration(track.track.timescale.base()))
     };
     tracks.iter().filter_map(end).max().unwrap_or_default()

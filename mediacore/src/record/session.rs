@@ -14,8 +14,8 @@ pub struct Reconnect {
     pub first: Duration,
     /// The longest pause between two tries.
     pub most: Duration,
-    /// How long to wait for a source that has never answered. Zero fails at the first refusal, so that a mistyped address is an
-    /// error at once.
+    /// How long to try a source that has never answered; 3 s, for a server that hiccups. Zero fails at the first refusal. A
+    /// refusal that will not change by waiting (credentials, an address that is none) is an error at once.
     pub wait_for_source: Duration,
 }
 
@@ -25,7 +25,7 @@ impl Default for Reconnect {
             max_time: Duration::from_secs(600),
             first: Duration::from_secs(1),
             most: Duration::from_secs(30),
-            wait_for_source: Duration::ZERO,
+            wait_for_source: Duration::from_secs(3),
         }
     }
 }

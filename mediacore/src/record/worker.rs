@@ -52,6 +52,7 @@ impl Worker {
             limits: Limits::RECORDING,
             start_wait: options.start_wait,
             duration: options.duration,
+            early_audio: false,
         });
         let sink = Sink::new(SinkOptions {
             path: path.to_path_buf(),

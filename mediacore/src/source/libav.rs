@@ -56,6 +56,11 @@ impl LibavInput {
         self
     }
 
+    /// The length, where the container has told it by now.
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        self.input.duration()
+    }
+
     /// Takes streams that libav has found by now.
     fn look(&mut self) {
         for index in self.streams.len()..self.input.stream_count() {

@@ -52,8 +52,7 @@ fn nginx_rtmp_keeps_or_drops_the_players_of_a_dead_publisher() {
         let nginx = NginxRtmp::start(leave);
         let late = Content::of(media("live_180p.flv")).starting_at(Duration::from_secs(100));
         let mut publisher = Publisher::start(&nginx.url("a"), &late);
-        let mut player = Monitor::start(&nginx.url("a"));
-        ports::wait_for("the first packets", LIMIT, || player.count() > 5);
+        let mut player = Monitor::start_on_air(&nginx.url("a"));
         publisher.kill();
         let mut early = Monitor::start(&nginx.url("a"));
         if leave == WhenPublisherLeaves::DropPlayers {

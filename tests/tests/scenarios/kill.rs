@@ -91,6 +91,12 @@ fn kill_after(life: Duration, url: &str, monitor: &Monitor, number: usize) -> bo
         run.clear_error();
         return false;
     }
+    if !target.file().exists() {
+        // Killed before its first fragment was whole: the empty file is gone.
+        assert!(excused, "kill {number} after {life:?}: {run:#?}");
+        assert_eq!(run.json()["files"][0]["outcome"], "empty", "{run:#?}");
+        return false;
+    }
     let file = assert_finished(&target.file());
     target.assert_tidy();
     let last = file

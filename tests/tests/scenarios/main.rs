@@ -8,6 +8,7 @@ mod harness;
 mod kill;
 mod kill_finishing;
 mod layers;
+mod power_cut;
 mod reconnect;
 mod record_hls_fmp4;
 mod record_hls_ts;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mediastack_tests::fixtures::media;
 use mediastack_tests::judge::{self, Verdict};
+use mediastack_tests::monitor::Monitor;
 use mediastack_tests::nginx_rtmp::{NginxRtmp, WhenPublisherLeaves};
 use mediastack_tests::publish::{Content, Publisher};
 use mediastack_tests::recording::{Target, assert_finished};
@@ -30,6 +31,7 @@ fn one_broadcast_is_one_recording() {
     ];
 
     let mut publisher = Publisher::start(&url, &sessions[0]);
+    drop(Monitor::start_on_air(&url));
     let target = Target::default();
     let running = target.record(&url, &[]);
     target.wait_until_recording();

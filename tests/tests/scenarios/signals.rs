@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use mediastack_tests::binary::Running;
 use mediastack_tests::fixtures::media;
+use mediastack_tests::monitor::Monitor;
 use mediastack_tests::nginx_rtmp::{NginxRtmp, WhenPublisherLeaves};
 use mediastack_tests::proxy::Proxy;
 use mediastack_tests::publish::{Content, Publisher};
@@ -57,6 +58,7 @@ fn a_silent_source_does_not_delay_it() {
 fn a_source_that_is_gone_does_not_delay_it() {
     let mut nginx = NginxRtmp::start(WhenPublisherLeaves::DropPlayers);
     let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_360p.flv")));
+    drop(Monitor::start_on_air(&nginx.url("a")));
     let target = Target::default();
     let running = target.record(&nginx.url("a"), &[]);
     target.wait_until_recording();

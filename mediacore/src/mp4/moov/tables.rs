@@ -82,6 +82,13 @@ impl SampleTables {
         self.end_pts = self.end_pts.max(i64::try_from(self.end_dts).unwrap_or(i64::MAX));
     }
 
+    /// Gives every chunk the offset that `place` gives for its old one.
+    pub fn relocate(&mut self, mut place: impl FnMut(u64) -> u64) {
+        for offset in &mut self.offsets {
+            *offset = place(*offset);
+        }
+    }
+
     /// Raises every chunk offset.
     pub fn move_up(&mut self, by: u64) {
         for offset in &mut self.offsets {
@@ -165,6 +172,8 @@ pub struct TrackTables {
     pub track: MovieTrack,
     /// Composition time that the movie's zero has on this track: taken off by the edit list.
     pub start: i64,
+    /// Composition time before which nothing is shown; `None` to show what there is.
+    pub first: Option<i64>,
     /// Where to stop, in composition ticks of the track; `None` for the last sample's end.
     pub end: Option<i64>,
     /// Its samples.
@@ -239,6 +248,7 @@ impl Presentation {
         TrackTables {
             track,
             start,
+            first,
             end,
             tables,
         }: &TrackTables,
@@ -251,9 +261,9 @@ impl Presentation {
             u64::try_from(ticks.0).unwrap_or(0)
         };
         let first_dts = i64::try_from(tables.first_dts.unwrap_or(0)).unwrap_or(i64::MAX);
-        let shown_from = from.0.max(*start);
+        let shown_from = from.0.max(*start).max(first.unwrap_or(i64::MIN));
         let shown_to = end.map_or(to.0, |end| end.min(to.0));
-        let delay = movie(from.0.saturating_sub(*start));
+        let delay = movie(shown_from.saturating_sub(*start));
         Self {
             delay,
             length: movie(shown_to.saturating_sub(*start))

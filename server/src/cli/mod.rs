@@ -1,0 +1,94 @@
+//! The command line: every command is a call into mediacore, an answer, and an exit code.
+
+mod answer;
+mod duration;
+mod exit;
+mod hooks;
+mod json;
+mod output;
+mod progress;
+mod record;
+mod recover;
+mod remux;
+mod signals;
+mod usage;
+mod work;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
+use mediacore::{Error, ErrorKind, Result};
+use tracing_subscriber::EnvFilter;
+
+use answer::Answer;
+
+/// Records live streams to MP4 files that cannot be lost, and works on the files.
+#[derive(Debug, Parser)]
+#[command(name = "mediastack", disable_version_flag = true, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print one JSON object on standard output at the end, on failure too
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log on standard error: error, warn, info, debug, trace or a tracing filter [default: RUST_LOG or warn]
+    #[arg(long, global = true, value_name = "LEVEL", hide_short_help = true)]
+    log: Option<String>,
+    /// Print the versions of mediastack and of the libav libraries in use
+    #[arg(long, short = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(record::Arguments),
+    Recover(recover::Arguments),
+    Remux(remux::Arguments),
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    // The text lives as long as the program.
+    let version: &'static str = Box::leak(mediacore::version().into_boxed_str());
+    let command = <Cli as clap::CommandFactory>::command().version(version);
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error),
+    };
+    let json = cli.json;
+    let answer = start_log(cli.log.as_deref())
+        .and_then(|()| mediacore::check_libraries())
+        .and_then(|()| run(cli));
+    answer.unwrap_or_else(Answer::failed).print(json)
+}
+
+fn run(cli: Cli) -> Result<Answer> {
+    match cli.command {
+        Command::Record(arguments) => record::run(&arguments, cli.json),
+        Command::Recover(arguments) => recover::run(&arguments),
+        Command::Remux(arguments) => remux::run(&arguments, cli.json),
+    }
+}
+
+/// What libav complains about is in our own errors and events.
+const DEFAULT_LOG: &str = "warn,libav=off";
+
+fn start_log(level: Option<&str>) -> Result<()> {
+    let filter = match level {
+        Some(level) => EnvFilter::try_new(level).map_err(|cause| {
+            Error::new(ErrorKind::InvalidInput, format!("--log {level:?}")).with_source(cause)
+        })?,
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)),
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(progress::LogWriter::default)
+        .finish();
+    // Not `init()`, which would pass on what libraries say through `log`: the HTTP client's requests have secrets in them.
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|cause| Error::new(ErrorKind::Internal, "start the log").with_source(cause))
+}

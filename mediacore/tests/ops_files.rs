@@ -1,4 +1,5 @@
 //! Clips, sound, thumbnails and probing, judged by ffmpeg and ffprobe.
+#![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
 mod support;
 

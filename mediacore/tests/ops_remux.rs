@@ -70,7 +70,7 @@ fn every_container_gives_the_packets_that_ffmpeg_gives() {
 }
 
 #[test]
-fn sound_that_is_delayed_and_trimmed_stays_so() {
+fn sound_that_is_delayed_stays_so() {
     let media = Media::new();
     let delayed = media.path("delayed.mp4");
     let whole = media.path("a.mkv");

@@ -182,3 +182,79 @@ fn end_run(tables: &mut SampleTables, run: &Run, offset: u64, ranges: &mut Vec<R
         _ => ranges.push(range),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Language, Rotation};
+    use crate::mp4::moov::{complete, ftyp};
+    use crate::mp4::write::mdat_header;
+    use crate::time::{Ticks, Timescale};
+
+    /// A file of 100 AAC packets of 10 bytes with an edit list.
+    fn file(track: Track, start: i64, first: Option<i64>) -> Vec<u8> {
+        let mut tables = SampleTables::default();
+        let row = SampleRow {
+            size: 10,
+            duration: 1024,
+            composition: 0,
+            sync: true,
+        };
+        let rows = vec![row; 100];
+        tables.push(
+            0,
+            &Run {
+                track: 1,
+                dts: 0,
+                rows,
+            },
+        );
+        let entry = sample_entry::write(&track);
+        let tables = TrackTables {
+            track: MovieTrack::new(1, &track, entry),
+            start,
+            first,
+            end: None,
+            tables,
+        };
+        let len = complete(std::slice::from_ref(&tables), 0, false).len() as u64;
+        let mut out = ftyp();
+        let media = out.len() as u64 + len + 16;
+        out.extend(complete(&[tables], media, false));
+        out.extend(mdat_header(1000));
+        out.extend([0; 1000]);
+        out
+    }
+
+    #[test]
+    fn a_delay_and_a_trim_stay_what_they_are() {
+        let track = Track {
+            codec: crate::codec::Codec::Aac,
+            setup: bytes::Bytes::from_static(&[0x11, 0x90]),
+            media: Media::Audio {
+                sample_rate: 48_000,
+                channels: 2,
+                packet: 1024,
+            },
+            language: Language::new("jpn"),
+            rotation: Rotation::None,
+        };
+        // Half a second of silence, then the sound without its first 1024 samples.
+        let bytes = file(track.clone(), 1024 - 24_000, Some(1024));
+        let index = SampleIndex::open(&bytes, bytes.len() as u64).unwrap();
+        let choice = choose(&index).unwrap();
+        let mut ranges = Vec::new();
+        let tables = choice.chosen[0].tables(0..100, &mut ranges);
+        let again = file(track, tables.start, tables.first);
+        let again = SampleIndex::open(&again, again.len() as u64).unwrap();
+        let shown = again.tracks()[0].presentation().unwrap();
+        assert_eq!(
+            (shown.shift, shown.start),
+            (Ticks(24_000 - 1024), Some(Ticks(1024)))
+        );
+        assert_eq!(again.tracks()[0].language(), Language::new("jpn"));
+        assert_eq!(again.tracks()[0].timescale(), Timescale::new(48_000).unwrap());
+        assert_eq!(ranges.len(), 1);
+        assert_eq!(ranges[0].end - ranges[0].start, 1000);
+    }
+}

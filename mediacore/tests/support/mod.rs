@@ -1,6 +1,6 @@
 //! Media made by ffmpeg, and ffprobe as the judge.
 
-#![expect(unreachable_pub, reason = "test support")]
+#![expect(unreachable_pub, clippy::unwrap_used, reason = "test support")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

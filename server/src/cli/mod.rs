@@ -1,16 +1,20 @@
 //! The command line: every command is a call into mediacore, an answer, and an exit code.
 
 mod answer;
+mod audio;
+mod clip;
 mod duration;
 mod exit;
 mod hooks;
 mod json;
 mod output;
+mod probe;
 mod progress;
 mod record;
 mod recover;
 mod remux;
 mod signals;
+mod thumbnail;
 mod usage;
 mod work;
 
@@ -44,6 +48,10 @@ enum Command {
     Record(record::Arguments),
     Recover(recover::Arguments),
     Remux(remux::Arguments),
+    Clip(clip::Arguments),
+    Audio(audio::Arguments),
+    Thumbnail(thumbnail::Arguments),
+    Probe(probe::Arguments),
 }
 
 /// Runs the program.
@@ -70,6 +78,10 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::Record(arguments) => record::run(&arguments, cli.json),
         Command::Recover(arguments) => recover::run(&arguments),
         Command::Remux(arguments) => remux::run(&arguments, cli.json),
+        Command::Clip(arguments) => clip::run(&arguments, cli.json),
+        Command::Audio(arguments) => audio::run(&arguments, cli.json),
+        Command::Thumbnail(arguments) => thumbnail::run(&arguments, cli.json),
+        Command::Probe(arguments) => probe::run(&arguments, cli.json),
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// Replace a file that exists
     #[arg(long)]
     overwrite: bool,
-    /// How long to wait for a source that doesn't answer at first [default: an error at once]
+    /// How long to wait for a source that doesn't answer at first [default: 3s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, hide_short_help = true)]
     wait_for_source: Option<Duration>,
     /// Whether a gap's time stays in the file (keep) or the media after it follows at once (close)

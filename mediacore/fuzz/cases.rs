@@ -142,7 +142,7 @@ pub(crate) fn timeline(data: &[u8]) {
             0..8 => {
                 let flags = input.byte();
                 let dts = input.time(flags, track.2);
-                let pts = match flags >> 4 & 3 {
+                let pts = match (flags >> 4) & 3 {
                     0 => dts,
                     1 => dts.map(|dts| dts.wrapping_add(i64::from(input.short()))),
                     2 => None,
@@ -198,7 +198,7 @@ pub(crate) fn timeline(data: &[u8]) {
                 timeline.begin_session(now, cause, &mut out, &mut events);
             }
             13 => timeline.discontinuity(&mut out, &mut events),
-            14 => match which / 16 & 1 {
+            14 => match (which / 16) & 1 {
                 0 => timeline.lost("segment".to_owned()),
                 _ => timeline.flush(&mut out, &mut events),
             },

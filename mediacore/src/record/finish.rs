@@ -2,7 +2,7 @@
 //!
 //! In order of preference: into the reserved room; into room that the file system inserts (`FALLOC_FL_INSERT_RANGE`: ext4, XFS);
 //! into a new file to which the media is copied inside the kernel and that replaces the old one. See
-//! [`place`](super::place) for the bytes. After each step a crash leaves a file that [`recover`](super::recover) finishes.
+//! [`place`] for the bytes. After each step a crash leaves a file that [`recover`](super::recover) finishes.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

@@ -111,12 +111,17 @@ impl Timeline {
             self.splice(index, sink);
         }
         for index in 0..self.lanes.len() {
-            self.lanes[index].confirmed = false;
-            while let Some(packet) = self.lanes[index].wait.pop_front() {
-                self.retime(index, &packet, None, sink);
-            }
+            self.place_waiting(index, sink);
         }
         self.seam.since = None;
+    }
+
+    /// Places what waits on a track in its order, whatever its times say.
+    fn place_waiting(&mut self, index: usize, sink: &mut Sink<'_>) {
+        self.lanes[index].confirmed = false;
+        while let Some(packet) = self.lanes[index].wait.pop_front() {
+            self.retime(index, &packet, None, sink);
+        }
     }
 
     /// Where a track should go on: at its own end, or at the frontier when it is far behind.
@@ -180,6 +185,10 @@ impl Timeline {
         self.epochs.push(base);
         self.seam.since = None;
         self.drain(&members, base, sink);
+        // Times so large that they are pinned stay in doubt on every clock: another one would not help.
+        if self.lanes[index].confirmed {
+            self.place_waiting(index, sink);
+        }
     }
 
     /// The first packets of a session are there: chooses its epoch.

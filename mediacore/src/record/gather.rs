@@ -24,7 +24,8 @@ pub(super) struct Gathered {
     pub(super) fragments: u64,
     /// The newest fragments, the last one last, to be checked before they are believed after a crash.
     pub(super) newest: Vec<FragmentRecord>,
-    pub(super) first_fragment: Option<u64>,
+    /// Where each fragment begins, before anything was inserted.
+    pub(super) offsets: Vec<u64>,
     pub(super) gaps: Vec<GapRecord>,
     /// Room that was to be inserted, in order, in bytes.
     pub(super) inserts: Vec<u64>,
@@ -82,7 +83,7 @@ impl Gathered {
     pub(super) fn push(&mut self, fragment: FragmentRecord) {
         self.media_end = fragment.offset.saturating_add(fragment.len);
         self.fragments += 1;
-        self.first_fragment.get_or_insert(fragment.offset);
+        self.offsets.push(fragment.offset);
         self.newest.push(fragment);
         if self.newest.len() > NEWEST {
             let oldest = self.newest.remove(0);
@@ -110,6 +111,7 @@ impl Gathered {
             }
             self.media_end = last.offset;
             self.fragments -= 1;
+            self.offsets.pop();
             self.newest.pop();
             dropped += 1;
         }

@@ -213,19 +213,36 @@ impl Recovery<'_> {
     }
 
     /// By how much the media has already been moved up: by the first so many of the intended insertions.
+    ///
+    /// A file system that was cut off in the middle of an insertion may have moved a part of the media; such a file is left as it
+    /// is, since what lies where can't be told any more.
     fn inserted(&self, gathered: &Gathered, file: &File) -> Result<u64> {
-        let Some(first) = gathered.first_fragment else {
+        let (Some(first), false) = (gathered.offsets.first(), gathered.inserts.is_empty()) else {
             return Ok(0);
+        };
+        let is_moof = |offset: u64| match box_type_at(file, offset) {
+            Ok(found) => Ok(found.is_some_and(|(_, kind)| kind == *b"moof")),
+            Err(error) => Err(self.failed("read", error)),
         };
         let mut moved = 0u64;
         for len in std::iter::once(&0).chain(&gathered.inserts) {
             moved = moved.saturating_add(*len);
-            let found = box_type_at(file, first.saturating_add(moved)).map_err(|e| self.failed("read", e))?;
-            if found.is_some_and(|(_, kind)| kind == *b"moof") {
-                return Ok(moved);
+            if is_moof(first.saturating_add(moved))? {
+                break;
             }
         }
-        Ok(0)
+        for offset in &gathered.offsets {
+            if !is_moof(offset.saturating_add(moved))? {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    format!(
+                        "{}: the fragment of byte {offset} is not where it should be, {moved} bytes on; the file is left as it is",
+                        self.path.display()
+                    ),
+                ));
+            }
+        }
+        Ok(moved)
     }
 
     /// Takes the fragments behind the last one of the journal that are whole and undamaged.

@@ -351,7 +351,8 @@ mod tests {
             long in 0_u32..40,
             mixed in prop::bool::weighted(0.2),
             large: bool,
-            more in -20_i64..20,
+            more in prop_oneof![2 => Just(0), 1 => -20_i64..2],
+            short: bool,
             constant in prop::option::weighted(0.2, 1_u32..9),
             file in prop_oneof![4 => Just(u64::MAX), 1 => 0_u64..3000],
             seed in 0_u64..1000,
@@ -360,6 +361,7 @@ mod tests {
             let mut counts = Vec::new();
             for (n, (chunks, per_chunk, description)) in runs.iter().enumerate() {
                 let chunks = if n == 0 { chunks + long } else { *chunks };
+                let per_chunk = if short { &(per_chunk % 4 + 1) } else { per_chunk };
                 let description = if mixed { description / 7 + 1 } else { 1 };
                 stsc.extend([u32::try_from(counts.len()).unwrap() + 1, *per_chunk, description]);
                 counts.extend((0..chunks).map(|_| (*per_chunk, description - 1)));
@@ -372,7 +374,7 @@ mod tests {
                 stco.extend_from_slice(if large { &bytes } else { &bytes[4..] });
             }
             let total: i64 = counts.iter().map(|chunk| i64::from(chunk.0)).sum();
-            let claimed = u32::try_from((total + more.min(1)).max(0)).unwrap();
+            let claimed = u32::try_from((total + more).max(0)).unwrap();
             let sizes = match constant {
                 Some(size) => Sizes::Constant(size),
                 None => Sizes::Each((0..claimed).map(|n| n * 13 % 50).collect()),

@@ -49,8 +49,11 @@ struct Shared {
 impl FileServer {
     /// Starts to serve `root` on a free port.
     pub fn start(root: &Path) -> FileServer {
-        let port = ports::free();
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port was free a moment ago");
+        // Another test program may take the port between the look and the binding.
+        let (port, listener) = (0..20)
+            .map(|_| ports::free())
+            .find_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)))
+            .expect("one of twenty free ports can be had");
         let shared = Arc::new(Shared {
             root: root.to_owned(),
             faults: Mutex::default(),

@@ -8,8 +8,6 @@ use mediacore::codec::{Codec, Kind, Language, Media, Rotation, Track};
 use mediacore::source::{Input, InputEvent, Interrupt, Opener, Packet, TrackInfo};
 use mediacore::time::{Ticks, TimeBase};
 
-use crate::tables::Sizes;
-
 /// `avcC` of a 1280 × 720 picture in the Main profile.
 const AVCC: &[u8] = &[
     0x01, 0x4d, 0x40, 0x1f, 0xff, 0xe1, 0x00, 0x19, 0x67, 0x4d, 0x40, 0x1f, 0xec, 0xa0, 0x28, 0x02, 0xdd,
@@ -61,10 +59,10 @@ pub struct Script {
 }
 
 impl Script {
-    /// `bytes` of media at 4.5 Mbit/s: 2 GB are an hour.
+    /// `bytes` of media at 8 Mbit/s: 2 GB are 36 minutes.
     pub fn of_size(bytes: u64) -> Self {
         Self {
-            length: Duration::from_secs(bytes / 562_500),
+            length: Duration::from_secs(bytes / 1_000_000),
             bytes,
         }
     }
@@ -94,7 +92,6 @@ impl Playing {
         let sounds = script.length.as_secs() * 48_000 / 1024 * sound;
         let units = frames + frames.div_ceil(GOP) * 5;
         let mean = u32::try_from(script.bytes.saturating_sub(sounds) / units.max(1)).unwrap_or(u32::MAX / 8);
-        let mut sizes = Sizes(11);
         Self {
             tracks: vec![
                 info(Kind::Video, "h264", TimeBase::MPEG, AVCC),
@@ -109,8 +106,9 @@ impl Playing {
             video: 0,
             audio: 0,
             key: picture(0x65, mean.saturating_mul(6)),
-            inter: (0..31)
-                .map(|_| picture(0x41, sizes.next(mean / 2, mean + mean / 2)))
+            // From half to one and a half times the mean, in an order that looks like none.
+            inter: (0..31_u32)
+                .map(|number| picture(0x41, mean / 2 + number * 7 % 31 * (mean / 30)))
                 .collect(),
             sound: Bytes::from(vec![0x21; usize::try_from(sound).expect("small")]),
         }

@@ -193,7 +193,7 @@ fn cpu(costs: &[Cost]) -> String {
 fn finishing(quick: bool) -> Result<(), Box<dyn Error>> {
     println!("## Finishing a recording\n");
     println!(
-        "Recordings at 4.5 Mbit/s (2 GB are an hour), synced as they grow. Finished durably: every step is synced. ffmpeg's second \
+        "Recordings at 8 Mbit/s (2 GB are 36 minutes), synced as they grow. Finished durably: every step is synced. ffmpeg's second \
          pass is `-c copy -movflags +faststart` less `-c copy` of the same file from the page cache, and is not synced. \
          Written: all bytes given to the disk from the first packet to the end, fragments' headers and journal too, \
          beyond those of the samples.\n"
@@ -243,7 +243,11 @@ fn finishing(quick: bool) -> Result<(), Box<dyn Error>> {
                 &beyond(last.written),
                 &beyond(last.size),
                 &time(Duration::from_secs_f64(peer)),
-                &format!("{:.4}", ours / peer),
+                &if peer > 0.0 {
+                    format!("{:.4}", ours / peer)
+                } else {
+                    "lost in noise".to_owned()
+                },
             ]);
         }
     }

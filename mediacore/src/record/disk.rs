@@ -121,8 +121,9 @@ impl Shared {
             };
             // What a full disk refused goes first, so that each part's order stays.
             waiting.append(&mut round);
-            waiting = write_round(waiting);
-            if !waiting.is_empty() {
+            let full;
+            (waiting, full) = write_round(waiting);
+            if full {
                 let queue = lock(&self.queue);
                 if queue.quit {
                     return;
@@ -134,11 +135,13 @@ impl Shared {
     }
 }
 
-/// Writes, syncs, enters and syncs again; gives back what the full disk refused.
+/// Writes, syncs, enters and syncs again; gives back what must wait for the next round, and whether that is because the disk is
+/// full.
 ///
 /// At most one fragment per part goes into a round: the next one's place is known when the journal holds the first.
-fn write_round(jobs: VecDeque<Job>) -> VecDeque<Job> {
+fn write_round(jobs: VecDeque<Job>) -> (VecDeque<Job>, bool) {
     let mut later = VecDeque::new();
+    let mut full = false;
     let mut notes = Vec::new();
     let mut written: Vec<(Arc<PartWriter>, Fragment, WallTime)> = Vec::new();
     let mut refused: Vec<Arc<PartWriter>> = Vec::new();
@@ -157,6 +160,7 @@ fn write_round(jobs: VecDeque<Job>) -> VecDeque<Job> {
             Work::Fragment(fragment, wall) => match part.write(&fragment) {
                 Ok(()) => written.push((part, fragment, wall)),
                 Err(error) if is_full(&error) && part.keep_trying(&error) => {
+                    full = true;
                     refused.push(Arc::clone(&part));
                     later.push_back(Job {
                         part,
@@ -192,7 +196,7 @@ fn write_round(jobs: VecDeque<Job>) -> VecDeque<Job> {
             Err(error) => part.fail(error, len),
         }
     }
-    later
+    (later, full)
 }
 
 /// Syncs one file of each part; many at once through the file system, whose error is then looked for file by file.

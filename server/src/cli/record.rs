@@ -203,6 +203,8 @@ const WAKE: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 struct State {
     retry: Option<(Instant, String)>,
+    /// Something is being recorded.
+    begun: bool,
 }
 
 fn tell(event: Event, screen: &mut Screen, state: &mut State, now: Instant) {
@@ -211,7 +213,11 @@ fn tell(event: Event, screen: &mut Screen, state: &mut State, now: Instant) {
         Event::Connecting | Event::Connected => state.retry = None,
         _ => {}
     }
-    if let Some(line) = event_line(&event) {
+    state.begun |= matches!(event, Event::Part { .. });
+    // Before anything is recorded, another try is no news: if none succeeds, the error says why.
+    if let Some(line) =
+        event_line(&event).filter(|_| state.begun || !matches!(event, Event::Reconnecting { .. }))
+    {
         screen.event(now, &line);
     }
 }

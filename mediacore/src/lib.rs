@@ -6,6 +6,8 @@ pub mod clip;
 pub mod clock;
 pub mod codec;
 pub mod error;
+pub mod hls;
+pub mod layout;
 pub mod mp4;
 pub mod probe;
 pub mod record;

@@ -96,6 +96,33 @@ impl fmt::Display for Timescale {
     }
 }
 
+/// A position or a length in whole milliseconds: the unit of playlists, mappings and their URLs.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// The last tick at or before this moment, pinned to the end of the range.
+    pub fn floor_ticks(self, scale: Timescale) -> Ticks {
+        let ticks = u128::from(self.0) * u128::from(scale.get()) / 1000;
+        Ticks(i64::try_from(ticks).unwrap_or(i64::MAX))
+    }
+
+    /// The sum, pinned to the end of the range.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, not below zero.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
 /// A position or a length on one timeline, in that timeline's ticks.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticks(pub i64);

@@ -18,7 +18,7 @@ use std::fmt;
 pub use presentation::{Edit, Presentation};
 pub use track::{Sample, SampleEntry, Samples, TrackIndex};
 
-use super::boxes::ReadAt;
+use super::boxes::{FourCc, ReadAt};
 use super::limits;
 use crate::error::Result;
 use crate::time::{Ticks, Timescale};
@@ -42,6 +42,7 @@ pub struct SampleIndex {
     tracks: Vec<TrackIndex>,
     notes: Vec<Note>,
     fragmented: bool,
+    brand: FourCc,
 }
 
 impl SampleIndex {
@@ -78,6 +79,11 @@ impl SampleIndex {
     /// Whether fragments (`moof`) hold some of the samples.
     pub fn is_fragmented(&self) -> bool {
         self.fragmented
+    }
+
+    /// The file's major brand (`ftyp`); zeros when it has none.
+    pub fn brand(&self) -> FourCc {
+        self.brand
     }
 
     /// Bytes of all samples of all tracks.

@@ -188,6 +188,7 @@ impl<'a> Trak<'a> {
             size: shown,
             entries,
             edits,
+            duration: times.duration,
         };
         if header.kind() == Some(crate::codec::Kind::Video)
             && let Some([a, b, c, d]) = header.entries.first().and_then(|entry| entry.data.get(32..36))

@@ -17,6 +17,7 @@ pub(super) fn open<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<SampleIn
         start: 0,
     };
     let mut notes = Vec::new();
+    let brand = brand(&mut file)?;
     let (moov_at, header, first_moof) = find_moov(&mut file, &mut notes)?;
     let moov = {
         let body = file.read_box(moov_at, header, limits::MOOV_BYTES)?;
@@ -52,6 +53,16 @@ pub(super) fn open<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<SampleIn
         tracks,
         notes,
         fragmented,
+        brand,
+    })
+}
+
+/// The major brand, when the file starts with an `ftyp`.
+fn brand<R: ReadAt + ?Sized>(file: &mut File<'_, R>) -> Result<FourCc> {
+    let start = file.peek(0, 12)?;
+    Ok(match start {
+        [_, _, _, _, b'f', b't', b'y', b'p', a, b, c, d, ..] => FourCc([*a, *b, *c, *d]),
+        _ => FourCc([0; 4]),
     })
 }
 

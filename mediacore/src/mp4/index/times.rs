@@ -104,6 +104,16 @@ impl Times {
         }
     }
 
+    /// The duration of each run of samples, in order; in the dense form that of each sample.
+    pub(super) fn durations(&self) -> impl Iterator<Item = i64> {
+        let (runs, deltas) = match &self.form {
+            Form::Runs(runs) => (runs.as_slice(), [].as_slice()),
+            Form::Dense { deltas, .. } => ([].as_slice(), deltas.as_slice()),
+        };
+        let runs = runs.iter().map(|run| i64::from(run.delta));
+        runs.chain(deltas.iter().map(|delta| i64::from(*delta)))
+    }
+
     /// The last sample that starts at or before `time`.
     pub(super) fn last_at(&self, time: i64) -> Option<u32> {
         match &self.form {

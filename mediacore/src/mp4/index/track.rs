@@ -28,6 +28,7 @@ pub(super) struct Header {
     pub(super) size: (u32, u32),
     pub(super) entries: Vec<SampleEntry>,
     pub(super) edits: Vec<Edit>,
+    pub(super) duration: Ticks,
 }
 
 /// One sample description of an `stsd` (ISO/IEC 14496-12, 8.5.2).
@@ -141,6 +142,51 @@ impl TrackIndex {
     /// The sum of the samples' durations.
     pub fn duration(&self) -> Ticks {
         self.end().saturating_sub(self.start())
+    }
+
+    /// How long the track is by its header (`mdhd`); zero when that does not know.
+    pub fn declared_duration(&self) -> Ticks {
+        self.header.duration
+    }
+
+    /// How many samples the `moov`'s tables claim, those beyond the end of the file too; in a fragmented file the number
+    /// there is.
+    pub fn declared_samples(&self) -> u32 {
+        self.tables.claimed.count.max(self.tables.count)
+    }
+
+    /// The bytes of the first `samples` samples, but of not more than the first 100 000, those beyond the end of the file
+    /// too.
+    pub fn lead_bytes(&self, samples: u32) -> u64 {
+        match self.tables.claimed.count > self.tables.count {
+            true => self.tables.claimed.bytes,
+            false => self.tables.sizes.sum(0, samples.min(self.tables.count)),
+        }
+    }
+
+    /// How many sync samples are listed; `None` when every sample is one.
+    pub fn sync_count(&self) -> Option<u32> {
+        match &self.tables.sync {
+            Sync::All => None,
+            Sync::List(list) => u32::try_from(list.len()).ok(),
+        }
+    }
+
+    /// The numbers of the first sync samples, at most `limit`; none when every sample is one.
+    pub fn sync_samples(&self, limit: u32) -> &[u32] {
+        match &self.tables.sync {
+            Sync::All => &[],
+            Sync::List(list) => list.get(..list.len().min(super::wide(limit))).unwrap_or_default(),
+        }
+    }
+
+    /// The sample durations of the first `changes` runs of equal ones.
+    pub fn durations(&self, changes: u32) -> impl Iterator<Item = Ticks> {
+        self.tables
+            .times
+            .durations()
+            .take(super::wide(changes))
+            .map(Ticks)
     }
 
     /// The smallest and the largest composition offset.

@@ -95,15 +95,24 @@ fn read_head(fields: &mut Fields<'_>) -> Option<Head> {
     })
 }
 
+/// See [`super::average_bitrate`].
+pub(super) fn average_bitrate(payload: &[u8]) -> Option<u32> {
+    let mut fields = Fields::new(payload);
+    read_head(&mut fields)?;
+    esds::average_bitrate(find_esds(&fields)?)
+}
+
+/// QuickTime keeps it in `wave`.
+fn find_esds<'a>(fields: &Fields<'a>) -> Option<&'a [u8]> {
+    fields.find(b"esds").or_else(|| {
+        fields
+            .find(b"wave")
+            .and_then(|wave| Fields::new(wave).find(b"esds"))
+    })
+}
+
 fn read_esds(entry: [u8; 4], fields: &Fields<'_>) -> Result<(Codec, Bytes)> {
-    // QuickTime keeps it in `wave`.
-    let payload = fields
-        .find(b"esds")
-        .or_else(|| {
-            fields
-                .find(b"wave")
-                .and_then(|wave| Fields::new(wave).find(b"esds"))
-        })
+    let payload = find_esds(fields)
         .ok_or_else(|| malformed(format!("sample entry {} without esds", fourcc(&entry))))?;
     let (object_type, setup) = esds::parse(payload)
         .ok_or_else(|| malformed(format!("esds of {} bytes breaks off", payload.len())))?;

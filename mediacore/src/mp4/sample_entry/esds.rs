@@ -30,6 +30,20 @@ pub(super) fn write(codec: Codec, sample_rate: u32, setup: &[u8]) -> Vec<u8> {
 
 /// The object type and the `AudioSpecificConfig` (empty when there is none).
 pub(super) fn parse(payload: &[u8]) -> Option<(u8, &[u8])> {
+    let mut fields = Fields::new(decoder_config(payload)?);
+    let object_type = fields.u8()?;
+    fields.take(12)?;
+    Some((object_type, find(fields, DECODER_SPECIFIC).unwrap_or_default()))
+}
+
+/// The average bit rate that the decoder configuration tells; zero when it varies.
+pub(super) fn average_bitrate(payload: &[u8]) -> Option<u32> {
+    let mut fields = Fields::new(decoder_config(payload)?);
+    fields.take(9)?;
+    fields.u32()
+}
+
+fn decoder_config(payload: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields::new(payload);
     fields.take(4)?;
     let stream = find(fields, ELEMENTARY_STREAM)?;
@@ -46,10 +60,7 @@ pub(super) fn parse(payload: &[u8]) -> Option<(u8, &[u8])> {
     if flags & 0x20 != 0 {
         fields.take(2)?;
     }
-    let mut fields = Fields::new(find(fields, DECODER_CONFIG)?);
-    let object_type = fields.u8()?;
-    fields.take(12)?;
-    Some((object_type, find(fields, DECODER_SPECIFIC).unwrap_or_default()))
+    find(fields, DECODER_CONFIG)
 }
 
 fn find(mut fields: Fields<'_>, wanted: u8) -> Option<&[u8]> {

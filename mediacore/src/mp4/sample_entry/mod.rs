@@ -57,6 +57,12 @@ pub fn parse(entry: &[u8]) -> Result<Track> {
     }
 }
 
+/// The average bits per second that the `esds` of an `mp4a` entry tells; `None` without one.
+pub fn average_bitrate(entry: &[u8]) -> Option<u32> {
+    let (name, payload) = Fields::new(entry).next_box()?;
+    (name == *b"mp4a").then(|| audio::average_bitrate(payload))?
+}
+
 fn malformed(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, message)
 }

@@ -1,0 +1,25 @@
+//! HLS on the fly: what nginx-vod-module does for HLS, from an index, in this process.
+//!
+//! ```text
+//! URL ─▶ name, uri ─▶ Request ──┐
+//! mapping JSON ─▶ Set ──────────┴▶ which files ─▶ Title (cached) ─▶ plan ─▶ playlist (text) | ts, fmp4 (Layout) ─▶ crypt
+//! ```
+//! Nothing here opens a file or a socket: files come as [`Title`]s, bytes leave as [`crate::layout::Layout`]s.
+
+pub mod captions;
+pub mod frames;
+pub mod name;
+pub mod options;
+mod packager;
+pub mod pick;
+mod refusal;
+pub mod set;
+pub mod title;
+
+pub use frames::{Clock, Frame, Frames, Segment, Stream};
+pub use options::{Container, Options};
+pub use packager::{Answer, Packager, Request};
+pub use pick::{File, Open, Pick, Picked};
+pub use refusal::{Reason, Refusal};
+pub use set::{Set, TrackMask};
+pub use title::{Title, TitleTrack};

@@ -19,3 +19,4 @@ pub mod publish;
 pub mod recording;
 pub mod reference;
 pub mod rtsp;
+pub mod vod;

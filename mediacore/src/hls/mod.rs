@@ -13,7 +13,9 @@ pub mod options;
 mod packager;
 pub mod pick;
 mod refusal;
+mod select;
 pub mod set;
+mod spans;
 pub mod title;
 
 pub use frames::{Clock, Frame, Frames, Segment, Stream};

@@ -5,6 +5,8 @@ mod audio_thumbnail_clip;
 mod bad_input;
 mod half_open;
 mod harness;
+mod hls_players;
+mod hls_samples;
 mod kill;
 mod kill_finishing;
 mod layers;

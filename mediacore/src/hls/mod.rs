@@ -12,6 +12,8 @@ pub mod name;
 pub mod options;
 mod packager;
 pub mod pick;
+pub mod plan;
+pub mod playlist;
 mod refusal;
 mod select;
 pub mod set;

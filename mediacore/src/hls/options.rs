@@ -209,7 +209,7 @@ pub struct TsOptions {
 /// What playlists hold beside what every playlist must.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tags {
-    /// `EXT-X-ALLOW-CACHE` and `PROGRAM-ID`, which RFC 8216 removed.
+    /// `EXT-X-ALLOW-CACHE` and `PROGRAM-ID`, which RFC 8216 removed, and languages of captions in three letters.
     pub obsolete: bool,
     /// `EXT-X-INDEPENDENT-SEGMENTS`, when segments start at sync samples.
     pub independent: bool,
@@ -217,6 +217,8 @@ pub struct Tags {
     pub audio_default: bool,
     /// The target duration is that of the longest segment; else it is never below the configured length.
     pub exact_target: bool,
+    /// HLG video is told as HLG; else as PQ.
+    pub hlg: bool,
 }
 
 /// What one request may cost.
@@ -298,6 +300,7 @@ impl Options {
                 independent: false,
                 audio_default: false,
                 exact_target: false,
+                hlg: false,
             },
             iframes_playlist: true,
             unmuxed: false,
@@ -330,6 +333,7 @@ impl Options {
             independent: true,
             audio_default: true,
             exact_target: true,
+            hlg: true,
         };
         options
     }

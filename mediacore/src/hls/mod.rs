@@ -8,6 +8,8 @@
 
 pub mod captions;
 pub mod frames;
+pub mod language;
+pub mod mapping;
 pub mod name;
 pub mod options;
 mod packager;
@@ -18,7 +20,9 @@ mod refusal;
 mod select;
 pub mod set;
 mod spans;
+pub mod template;
 pub mod title;
+pub mod uri;
 
 pub use frames::{Clock, Frame, Frames, Segment, Stream};
 pub use options::{Container, Options};

@@ -1,5 +1,6 @@
 //! How a location packages: every setting of the reference that HLS sees, under our names, and two presets.
 
+use super::template::Template;
 use crate::time::Millis;
 
 /// All settings. [`Options::nginx_vod`] and [`Options::mediastack`] are the two starting points.
@@ -162,13 +163,13 @@ pub struct Encryption {
     /// Which kind.
     pub method: Method,
     /// What the key is derived from, variables in it; the path of the media when not given.
-    pub secret: Option<String>,
+    pub secret: Option<Template>,
     /// What the fixed IV of fMP4 is derived from, variables in it.
-    pub iv_seed: Option<String>,
+    pub iv_seed: Option<Template>,
     /// `EXT-X-KEY` tells the IV.
     pub output_iv: bool,
     /// Instead of our own key URL, variables in it.
-    pub key_uri: Option<String>,
+    pub key_uri: Option<Template>,
     /// `KEYFORMAT`.
     pub key_format: Option<String>,
     /// `KEYFORMATVERSIONS`.

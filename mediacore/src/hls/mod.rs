@@ -7,6 +7,7 @@
 //! Nothing here opens a file or a socket: files come as [`Title`]s, bytes leave as [`crate::layout::Layout`]s.
 
 pub mod captions;
+pub mod crypt;
 pub mod frames;
 pub mod name;
 pub mod options;
@@ -15,6 +16,7 @@ pub mod pick;
 mod refusal;
 pub mod set;
 pub mod title;
+pub mod ts;
 
 pub use frames::{Clock, Frame, Frames, Segment, Stream};
 pub use options::{Container, Options};

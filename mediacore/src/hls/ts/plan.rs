@@ -47,7 +47,7 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         let feeds = segment.streams.iter().zip(lanes).map(|(stream, lane)| {
             let video = lane.shape.decoding_time;
-            let mut feed = Feed {
+            Feed {
                 lane,
                 video,
                 shift: if video && options.align_pts {
@@ -56,6 +56,7 @@ impl Plan {
                     0
                 },
                 rest: stream.parts.iter(),
+                clip: None,
                 frames: None,
                 part: 0,
                 sample: 0,
@@ -66,11 +67,10 @@ impl Plan {
                 slot: 0,
                 begun: 0,
                 window: Window::default(),
-            };
-            feed.advance();
-            feed
+            }
         });
-        let feeds: Vec<Feed<'_>> = feeds.collect();
+        let mut feeds: Vec<Feed<'_>> = feeds.collect();
+        next_clip(&mut feeds);
         let first = feeds.iter().find_map(Feed::time);
         let frames: usize = segment.streams.iter().map(crate::hls::Stream::len).sum();
         let mut planner = Planner {
@@ -106,6 +106,8 @@ struct Feed<'a> {
     /// Taken from all its times.
     shift: i64,
     rest: std::slice::Iter<'a, crate::hls::Frames>,
+    /// The clip that frames are taken of.
+    clip: Option<u32>,
     frames: Option<FrameIter<'a>>,
     /// The part that `next` is in.
     part: usize,
@@ -130,13 +132,19 @@ impl<'a> Feed<'a> {
         self.next.map(|frame| frame.dts.saturating_sub(self.shift))
     }
 
-    /// Goes on to the next frame.
+    /// Goes on to the next frame of the clip.
     #[inline]
     fn advance(&mut self) {
         self.sample = self.sample.wrapping_add(1);
         self.next = self.frames.as_mut().and_then(Iterator::next);
         while self.next.is_none() {
-            let Some(frames) = self.rest.next() else { return };
+            let Some(frames) = self.rest.as_slice().first() else {
+                return;
+            };
+            if self.clip != Some(frames.clip) {
+                return;
+            }
+            self.rest.next();
             self.part = if self.frames.is_some() { self.part + 1 } else { 0 };
             self.sample = frames.samples.start;
             self.next = self.frames.insert(frames.iter()).next();
@@ -183,7 +191,8 @@ impl Planner<'_> {
                     self.release(time, number)?;
                     self.take(number)?;
                 }
-                (_, None) => return Ok(()),
+                (_, None) if !next_clip(&mut self.feeds) => return Ok(()),
+                (_, None) => {}
             }
         }
     }
@@ -281,6 +290,7 @@ impl Planner<'_> {
         let packets = shape.packets(pes.body);
         feed.packets = feed.packets.wrapping_add(packets);
         pes.fill = fill(feed.packets, last);
+        feed.packets = feed.packets.wrapping_add(u32::from(pes.fill));
         self.place(pes, packets)
     }
 
@@ -378,6 +388,7 @@ impl Planner<'_> {
         let packets = shape.packets(pes.body);
         feed.packets = feed.packets.wrapping_add(packets);
         pes.fill = fill(feed.packets, last);
+        feed.packets = feed.packets.wrapping_add(u32::from(pes.fill));
         let slot = feed.slot as usize;
         self.place_mixed(number, packets + u32::from(pes.fill))?;
         if let Some(place) = self.plan.pes.get_mut(slot) {
@@ -402,6 +413,23 @@ impl Planner<'_> {
             ..Pes::default()
         };
         self.place(pes, shape.map_or(0, |shape| shape.packets(body)))
+    }
+}
+
+/// Takes all streams to the next clip that has frames; false when there is none.
+fn next_clip(feeds: &mut [Feed<'_>]) -> bool {
+    loop {
+        let clips = feeds.iter().filter_map(|feed| feed.rest.as_slice().first());
+        let Some(clip) = clips.map(|frames| frames.clip).min() else {
+            return false;
+        };
+        for feed in &mut *feeds {
+            feed.clip = Some(clip);
+            feed.advance();
+        }
+        if feeds.iter().any(|feed| feed.next.is_some()) {
+            return true;
+        }
     }
 }
 

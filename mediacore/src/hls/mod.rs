@@ -7,6 +7,7 @@
 //! Nothing here opens a file or a socket: files come as [`Title`]s, bytes leave as [`crate::layout::Layout`]s.
 
 pub mod captions;
+pub mod crypt;
 pub mod frames;
 pub mod language;
 pub mod mapping;
@@ -22,6 +23,7 @@ pub mod set;
 mod spans;
 pub mod template;
 pub mod title;
+pub mod ts;
 pub mod uri;
 
 pub use frames::{Clock, Frame, Frames, Segment, Stream};

@@ -129,6 +129,12 @@ impl Layout {
         }
     }
 
+    /// Appends all of `other`.
+    pub fn append(&mut self, other: Self) {
+        self.length = self.length.saturating_add(other.length);
+        self.pieces.extend(other.pieces);
+    }
+
     /// How many bytes it has.
     pub fn length(&self) -> u64 {
         self.length

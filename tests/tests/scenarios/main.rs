@@ -5,6 +5,7 @@ mod audio_thumbnail_clip;
 mod bad_input;
 mod half_open;
 mod harness;
+mod hls_reference;
 mod kill;
 mod kill_finishing;
 mod layers;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::error::Result;
 
-pub use reader::Reader;
+pub use reader::{Buffer, Reader};
 pub use source::{FileSource, Source, Wait};
 
 /// A response body: pieces one after the other.

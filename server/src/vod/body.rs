@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use mediacore::layout::{Filled, Layout, Producer, Reader, Wait};
+use mediacore::layout::{Buffer, Filled, Layout, Reader, Wait};
 use mediacore::{Error, ErrorKind};
 use tokio::task::JoinHandle;
 
-/// Bytes that are read at once: what one client that does not read costs, twice the best size for the socket at most.
+/// Bytes that are read at once: what one client that does not read costs.
 pub(crate) const BUFFER: usize = 128 * 1024;
 
 /// Buffers that a thread keeps for the next body.
@@ -28,7 +28,7 @@ pub(crate) struct Body {
 enum State {
     Whole(Bytes),
     Ready(Reader),
-    Reading(JoinHandle<(Reader, Vec<u8>, mediacore::Result<Filled>)>),
+    Reading(JoinHandle<(Reader, Buffer, mediacore::Result<Filled>)>),
     Ended,
 }
 
@@ -55,8 +55,8 @@ impl Body {
         Poll::Ready(Some(Err(error)))
     }
 
-    fn give(&mut self, buffer: Vec<u8>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let length = buffer.len() as u64;
+    fn give(&mut self, buffer: Buffer) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let length = buffer.filled().len() as u64;
         match self.left.checked_sub(length) {
             Some(left) => {
                 self.left = left;
@@ -99,14 +99,14 @@ impl http_body::Body for Body {
             }
             State::Ready(mut reader) => {
                 let mut buffer = Pooled::take();
-                match reader.fill(&mut buffer, BUFFER, Wait::No) {
+                match reader.fill_buffer(&mut buffer, BUFFER, Wait::No) {
                     Ok(Filled::More) => {
                         self.state = State::Ready(reader);
                         self.give(buffer)
                     }
                     Ok(Filled::Cold) => {
                         self.state = State::Reading(tokio::task::spawn_blocking(move || {
-                            let filled = reader.fill(&mut buffer, BUFFER, Wait::Yes);
+                            let filled = reader.fill_buffer(&mut buffer, BUFFER, Wait::Yes);
                             (reader, buffer, filled)
                         }));
                         self.poll_frame(context)
@@ -148,22 +148,22 @@ fn short() -> Error {
 }
 
 thread_local! {
-    static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A buffer that goes back to the thread that lets go of it.
-struct Pooled(Vec<u8>);
+struct Pooled(Buffer);
 
 impl Pooled {
-    fn take() -> Vec<u8> {
+    fn take() -> Buffer {
         FREE.with_borrow_mut(Vec::pop)
-            .unwrap_or_else(|| Vec::with_capacity(BUFFER))
+            .unwrap_or_else(|| Buffer::new(BUFFER))
     }
 }
 
 impl AsRef<[u8]> for Pooled {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        self.0.filled()
     }
 }
 

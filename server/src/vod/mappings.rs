@@ -285,3 +285,99 @@ fn escape(path: &str, url: &mut String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// An upstream server that answers so, slowly, and counts.
+    fn server(answer: &'static str) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 2000];
+                let size = stream.read(&mut request).unwrap();
+                assert!(request[..size].starts_with(b"GET /up/a%20b.json HTTP/1.1\r\n"));
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(50));
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (format!("http://{address}/up/"), count)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+
+    fn fetch(answer: &'static str) -> Answer {
+        let mappings = Mappings::of_upstream(&server(answer).0, 10).unwrap();
+        runtime().block_on(mappings.get("/a b.json"))
+    }
+
+    #[test]
+    fn an_upstream_server_is_asked_once_for_many() {
+        let (url, count) = server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+        let mappings = Mappings::of_upstream(&url, 10).unwrap();
+        runtime().block_on(async {
+            let asked: Vec<_> = (0..20)
+                .map(|_| {
+                    let mappings = mappings.clone();
+                    tokio::spawn(async move { mappings.get("/a b.json").await })
+                })
+                .collect();
+            for one in asked {
+                assert_eq!(one.await.unwrap().unwrap().text(), b"{}");
+            }
+        });
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_upstream_is_a_bad_gateway() {
+        let reason = |answer| fetch(answer).unwrap_err().reason;
+        for answer in [
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n{",
+            "nonsense\r\n\r\n",
+        ] {
+            assert_eq!(reason(answer), Reason::Upstream, "{answer}");
+        }
+        let long = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n12345678901";
+        assert_eq!(reason(long), Reason::BadMapping);
+        let nobody = Mappings::of_upstream("http://127.0.0.1:1", 10).unwrap();
+        let refused = runtime().block_on(nobody.get("/a")).unwrap_err();
+        assert_eq!(refused.reason, Reason::Upstream);
+        assert!(Mappings::of_upstream("ftp://a", 10).is_err());
+    }
+
+    #[test]
+    fn a_mapping_file_is_read_again_when_it_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let mappings = Mappings::of_files(dir.path(), 10).unwrap();
+        let get = || runtime().block_on(mappings.get("/a.json"));
+        assert_eq!(get().unwrap_err().reason, Reason::NotFound);
+        std::fs::write(dir.path().join("a.json"), "{}").unwrap();
+        let first = get().unwrap();
+        assert!(Arc::ptr_eq(&first, &get().unwrap()));
+        std::fs::write(dir.path().join("b.json"), "[]").unwrap();
+        std::fs::rename(dir.path().join("b.json"), dir.path().join("a.json")).unwrap();
+        let second = get().unwrap();
+        assert_eq!(second.text(), b"[]");
+        assert_ne!(first.tag(), second.tag());
+        std::fs::write(dir.path().join("a.json"), "12345678901").unwrap();
+        assert_eq!(get().unwrap_err().reason, Reason::BadMapping);
+    }
+}

@@ -5,7 +5,7 @@ KILLS ?= 1000
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: help run test build setup setup-build fixtures demo bench kills fuzz clean
+.PHONY: help run test build setup setup-build fixtures demo bench bench-hls kills fuzz clean
 
 help:
 	@echo 'make run     build, then record a local test stream for 20 s and say where the file is'
@@ -13,6 +13,7 @@ help:
 	@echo 'make build   build the binary (release): target/release/mediastack'
 	@echo 'make setup   install what building and testing need; does nothing when all is there'
 	@echo 'make bench   criterion benchmarks, then whole programs against ffmpeg: benches/RESULTS.md'
+	@echo 'make bench-hls  segments and playlists under load, beside nginx serving the same bytes as files'
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
 	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
@@ -43,6 +44,14 @@ bench: setup
 	target/release/compare > target/RESULTS.md
 	cp target/RESULTS.md benches/RESULTS.md
 	@cat benches/RESULTS.md
+
+# Wants the machine for itself and 10 GB of disk for its media.
+bench-hls: setup
+	@scripts/setup.sh load
+	$(CARGO) build --release -p mediastack -p mediastack-benches
+	target/release/hls > target/RESULTS-HLS.md
+	cp target/RESULTS-HLS.md benches/RESULTS-HLS.md
+	@cat benches/RESULTS-HLS.md
 
 kills: setup fixtures
 	$(CARGO) build --release -p mediastack

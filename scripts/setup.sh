@@ -12,9 +12,14 @@ test_packages=(
   nginx libnginx-mod-rtmp                        # RTMP server; started by the tests with a configuration of their own
   python3 python3-gi gir1.2-gst-rtsp-server-1.0  # RTSP server
   gstreamer1.0-plugins-base                      # test sources
-  gstreamer1.0-plugins-good                      # RTP payloaders, G.711
-  gstreamer1.0-plugins-bad                       # x265enc, voaacenc, h264parse
+  gstreamer1.0-plugins-good                      # RTP payloaders, G.711, HTTP source
+  gstreamer1.0-plugins-bad                       # x265enc, voaacenc, h264parse, hlsdemux
   gstreamer1.0-plugins-ugly                      # x264enc
+  gstreamer1.0-tools                             # a player of HLS beside ffmpeg and the browser
+  chromium                                       # the browser of the player tests
+)
+load_packages=(
+  wrk                                            # HTTP load; nginx is the peer
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -24,7 +29,8 @@ for group in "${@:-build}"; do
   case "$group" in
     build) wanted+=("${build_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
-    *) say "unknown group '$group' (build, test)"; exit 2 ;;
+    load) wanted+=("${load_packages[@]}") ;;
+    *) say "unknown group '$group' (build, test, load)"; exit 2 ;;
   esac
 done
 command -v cc >/dev/null || wanted+=(gcc libc6-dev)

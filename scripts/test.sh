@@ -32,6 +32,14 @@ trap 'rm -f "$results"' EXIT
 step 'unit tests'
 cargo test --workspace --exclude mediastack-tests 2>&1 | tee -a "$results"
 
+step 'browser tests: packages'
+if cmp -s tests/browser/package-lock.json tests/browser/node_modules/.installed; then
+  echo 'as locked'
+else
+  (cd tests/browser && npm ci --no-audit --no-fund --loglevel=error)
+  cp tests/browser/package-lock.json tests/browser/node_modules/.installed
+fi
+
 step 'tests against real servers'
 cargo build -p mediastack
 MEDIASTACK_BIN=${MEDIASTACK_BIN:-$PWD/${CARGO_TARGET_DIR:-target}/debug/mediastack}

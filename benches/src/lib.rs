@@ -3,6 +3,7 @@
 
 pub mod cost;
 pub mod finish;
+pub mod load;
 pub mod media;
 pub mod origin;
 pub mod synthetic;

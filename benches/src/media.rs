@@ -137,6 +137,79 @@ pub fn live() -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// 1080p H.264 at 30 frames and 3.5 Mbit/s with a key frame every two seconds, and AAC at 48 kHz, as faststart MP4: `loops`
+/// times 30 s.
+///
+/// # Errors
+/// ffmpeg is missing or fails.
+pub fn broadcast(loops: u32) -> io::Result<PathBuf> {
+    looped("broadcast", "1920x1080", "3500k", 10, loops)
+}
+
+/// 180p H.264 at 30 frames and 200 kbit/s, and AAC, as faststart MP4: `loops` times 30 s.
+///
+/// # Errors
+/// ffmpeg is missing or fails.
+pub fn camera(loops: u32) -> io::Result<PathBuf> {
+    looped("camera", "320x180", "200k", 2, loops)
+}
+
+fn looped(name: &str, size: &str, rate: &str, noise: u32, loops: u32) -> io::Result<PathBuf> {
+    let source = folder()?.join(format!("{name}-30s.mp4"));
+    if !source.exists() {
+        eprintln!("making {}", source.display());
+        made(&source, |part| {
+            let mut ffmpeg = ffmpeg();
+            ffmpeg.args([
+                "-f",
+                "lavfi",
+                "-i",
+                &format!("testsrc2=size={size}:rate=30,noise=alls={noise}:allf=t"),
+            ]);
+            ffmpeg.args([
+                "-f",
+                "lavfi",
+                "-i",
+                "sine=frequency=440:sample_rate=48000",
+                "-t",
+                "30",
+            ]);
+            ffmpeg.args([
+                "-c:v",
+                "libx264",
+                "-preset",
+                "ultrafast",
+                "-g",
+                "60",
+                "-sc_threshold",
+                "0",
+            ]);
+            ffmpeg.args([
+                "-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-pix_fmt", "yuv420p",
+            ]);
+            ffmpeg
+                .args(["-c:a", "aac", "-b:a", "128k", "-f", "mp4"])
+                .arg(part);
+            ffmpeg
+        })?;
+    }
+    let path = folder()?.join(format!("{name}-{}s.mp4", loops * 30));
+    if !path.exists() {
+        eprintln!("making {}", path.display());
+        made(&path, |part| {
+            let mut ffmpeg = ffmpeg();
+            ffmpeg
+                .args(["-stream_loop", &loops.saturating_sub(1).to_string(), "-i"])
+                .arg(&source);
+            ffmpeg
+                .args(["-c", "copy", "-movflags", "+faststart", "-f", "mp4"])
+                .arg(part);
+            ffmpeg
+        })?;
+    }
+    Ok(path)
+}
+
 /// A folder for outputs on the disk where the media is; gone when dropped.
 ///
 /// # Errors

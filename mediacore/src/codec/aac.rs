@@ -198,6 +198,12 @@ fn read_rate(reader: &mut BitReader<'_>) -> Option<u32> {
     }
 }
 
+/// The `samplingFrequencyIndex` of a sample rate that has one.
+pub(crate) fn rate_index(rate: u32) -> Option<u8> {
+    let index = RATES.iter().position(|known| *known == rate)?;
+    u8::try_from(index).ok()
+}
+
 const fn channels_of(layout: u32) -> u32 {
     match layout {
         1..=6 => layout,

@@ -50,6 +50,9 @@ pub struct Frames {
     pub samples: Range<u32>,
     /// From the track's ticks to the clock.
     pub clock: Clock,
+    /// Which clip of the timeline, from any number on: files that are played as one clip (`concat`) share it. MPEG-TS ends
+    /// what it holds back of sound where a clip ends.
+    pub clip: u32,
 }
 
 /// From a track's ticks to the 90 kHz clock of what is sent.

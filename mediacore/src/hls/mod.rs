@@ -7,14 +7,24 @@
 //! Nothing here opens a file or a socket: files come as [`Title`]s, bytes leave as [`crate::layout::Layout`]s.
 
 pub mod captions;
+pub mod crypt;
 pub mod frames;
+pub mod language;
+pub mod mapping;
 pub mod name;
 pub mod options;
 mod packager;
 pub mod pick;
+pub mod plan;
+pub mod playlist;
 mod refusal;
+mod select;
 pub mod set;
+mod spans;
+pub mod template;
 pub mod title;
+pub mod ts;
+pub mod uri;
 
 pub use frames::{Clock, Frame, Frames, Segment, Stream};
 pub use options::{Container, Options};

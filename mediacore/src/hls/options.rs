@@ -1,5 +1,6 @@
 //! How a location packages: every setting of the reference that HLS sees, under our names, and two presets.
 
+use super::template::Template;
 use crate::time::Millis;
 
 /// All settings. [`Options::nginx_vod`] and [`Options::mediastack`] are the two starting points.
@@ -162,13 +163,13 @@ pub struct Encryption {
     /// Which kind.
     pub method: Method,
     /// What the key is derived from, variables in it; the path of the media when not given.
-    pub secret: Option<String>,
+    pub secret: Option<Template>,
     /// What the fixed IV of fMP4 is derived from, variables in it.
-    pub iv_seed: Option<String>,
+    pub iv_seed: Option<Template>,
     /// `EXT-X-KEY` tells the IV.
     pub output_iv: bool,
     /// Instead of our own key URL, variables in it.
-    pub key_uri: Option<String>,
+    pub key_uri: Option<Template>,
     /// `KEYFORMAT`.
     pub key_format: Option<String>,
     /// `KEYFORMATVERSIONS`.
@@ -209,7 +210,7 @@ pub struct TsOptions {
 /// What playlists hold beside what every playlist must.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tags {
-    /// `EXT-X-ALLOW-CACHE` and `PROGRAM-ID`, which RFC 8216 removed.
+    /// `EXT-X-ALLOW-CACHE` and `PROGRAM-ID`, which RFC 8216 removed, and languages of captions in three letters.
     pub obsolete: bool,
     /// `EXT-X-INDEPENDENT-SEGMENTS`, when segments start at sync samples.
     pub independent: bool,
@@ -217,6 +218,8 @@ pub struct Tags {
     pub audio_default: bool,
     /// The target duration is that of the longest segment; else it is never below the configured length.
     pub exact_target: bool,
+    /// HLG video is told as HLG; else as PQ.
+    pub hlg: bool,
 }
 
 /// What one request may cost.
@@ -298,6 +301,7 @@ impl Options {
                 independent: false,
                 audio_default: false,
                 exact_target: false,
+                hlg: false,
             },
             iframes_playlist: true,
             unmuxed: false,
@@ -330,6 +334,7 @@ impl Options {
             independent: true,
             audio_default: true,
             exact_target: true,
+            hlg: true,
         };
         options
     }

@@ -21,6 +21,8 @@ pub struct Set {
     pub sequences: Vec<Sequence>,
     /// How long each clip is, when the set says so; without it every sequence has one clip of its own length.
     pub timeline: Option<Timeline>,
+    /// It is one file as the request named it: selectors of sequences are of no account, and URLs have none.
+    pub plain: bool,
     /// Overrides the configured length of segments.
     pub segment_duration: Option<Millis>,
     /// The part of the whole that is asked for.

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use mediacore::hls::Options;
 use mediacore::hls::options::{ContainerChoice, CountPolicy, Durations, LengthPolicy, Method};
+use mediacore::hls::template::Template;
 use mediacore::time::Millis;
 use mediacore::{Error, ErrorKind, Result};
 
@@ -41,9 +42,6 @@ pub(crate) enum ModifiedTypes {
     /// These.
     These(Vec<String>),
 }
-
-/// The variables that a value may have.
-const VARIABLES: [&str; 3] = ["vod_filepath", "vod_suburi", "vod_set_id"];
 
 /// Directives that tune a mechanism that is not here: how the reference reads, what it caches, what live sets do.
 const IDLE: [&str; 16] = [
@@ -250,9 +248,9 @@ fn encryption(options: &mut Options, name: &str, value: &str) -> Result<bool> {
             ];
             encryption.method = one_of(value, &methods)?;
         }
-        "vod_secret_key" => encryption.secret = Some(expression(value)?),
-        "vod_encryption_iv_seed" => encryption.iv_seed = Some(expression(value)?),
-        "vod_hls_encryption_key_uri" => encryption.key_uri = Some(expression(value)?),
+        "vod_secret_key" => encryption.secret = Some(Template::parse(value)?),
+        "vod_encryption_iv_seed" => encryption.iv_seed = Some(Template::parse(value)?),
+        "vod_hls_encryption_key_uri" => encryption.key_uri = Some(Template::parse(value)?),
         "vod_hls_encryption_key_format" => encryption.key_format = Some(literal(value)?),
         "vod_hls_encryption_key_format_versions" => encryption.key_format_versions = Some(literal(value)?),
         "vod_hls_encryption_output_iv" => encryption.output_iv = on_off(value)?,
@@ -268,7 +266,7 @@ fn ts(options: &mut Options, name: &str, value: &str) -> Result<bool> {
         "vod_hls_mpegts_interleave_frames" => ts.interleave_frames = on_off(value)?,
         "vod_hls_mpegts_align_pts" => ts.align_pts = on_off(value)?,
         "vod_hls_mpegts_output_id3_timestamps" => ts.id3 = on_off(value)?,
-        "vod_hls_mpegts_id3_data" => ts.id3_data = Some(expression(value)?),
+        "vod_hls_mpegts_id3_data" => ts.id3_data = Some(literal(value)?),
         _ => return Ok(false),
     }
     Ok(true)
@@ -383,24 +381,6 @@ fn literal(value: &str) -> Result<String> {
     Ok(value.to_owned())
 }
 
-/// A value in which the known variables may stand.
-fn expression(value: &str) -> Result<String> {
-    for part in value.split('$').skip(1) {
-        let part = part.strip_prefix('{').unwrap_or(part);
-        let name: String = part
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect();
-        if !VARIABLES.contains(&name.as_str()) {
-            return Err(unsupported(format!(
-                "${name} is unknown; there are ${}",
-                VARIABLES.join(", $")
-            )));
-        }
-    }
-    Ok(value.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,10 +417,8 @@ mod tests {
         assert_eq!(options.segmentation.duration, Millis(4000));
         assert_eq!(options.segmentation.bootstrap, [Millis(2000), Millis(3000)]);
         assert_eq!(options.container, ContainerChoice::Fmp4);
-        assert_eq!(
-            options.encryption.secret.as_deref(),
-            Some("mysecret$vod_filepath")
-        );
+        let secret = options.encryption.secret.as_ref().map(Template::as_str);
+        assert_eq!(secret, Some("mysecret$vod_filepath"));
         assert_eq!(options.encryption.method, Method::Aes128);
         assert_eq!(options.urls.base.as_deref(), Some(""));
         assert_eq!(options.limits.mapping, 64 << 10);
@@ -463,7 +441,7 @@ mod tests {
             ("vod_hls_index_file_name_prefix=", ErrorKind::InvalidInput),
             ("vod=dash", ErrorKind::Unsupported),
             ("vod_drm_enabled=on", ErrorKind::Unsupported),
-            ("vod_secret_key=$request_uri", ErrorKind::Unsupported),
+            ("vod_secret_key=$request_uri", ErrorKind::InvalidInput),
             ("vod_base_url=https://$host", ErrorKind::Unsupported),
         ] {
             let error = set(&[directive]).unwrap_err();

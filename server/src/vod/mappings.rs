@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use mediacore::hls::{Reason, Refusal};
+use mediacore::hls::{Reason, Refusal, Set};
 use mediacore::{Error, ErrorKind, Result};
 use tokio::sync::{Semaphore, watch};
 use ureq::Agent;
@@ -30,21 +29,27 @@ const KEPT: usize = 10_000;
 /// One mapping as it was read.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    text: Bytes,
+    set: Result<Set, Refusal>,
     tag: u64,
     /// The file it was read from.
     identity: Option<Identity>,
 }
 
 impl Mapping {
-    fn new(text: Bytes, identity: Option<Identity>) -> Self {
-        let tag = condition::sum(&text);
-        Self { text, tag, identity }
+    fn new(text: &[u8], identity: Option<Identity>) -> Self {
+        Self {
+            set: Set::parse(text),
+            tag: condition::sum(&text),
+            identity,
+        }
     }
 
-    /// The JSON.
-    pub(crate) fn text(&self) -> &[u8] {
-        &self.text
+    /// What it says.
+    ///
+    /// # Errors
+    /// Those of [`Set::parse`].
+    pub(crate) fn set(&self) -> Result<Set, Refusal> {
+        self.set.clone()
     }
 
     /// Stands for the text.
@@ -243,7 +248,7 @@ impl Inner {
                     |error| Refusal::new(Reason::Internal, format!("read the mapping {path}: {error}"));
                 let mut text = Vec::new();
                 file.take(self.limit).read_to_end(&mut text).map_err(failed)?;
-                Ok(Arc::new(Mapping::new(text.into(), Some(identity))))
+                Ok(Arc::new(Mapping::new(&text, Some(identity))))
             }
             Origin::Upstream { agent, base, .. } => {
                 // The address itself may hold a password.
@@ -260,7 +265,7 @@ impl Inner {
                 }
                 let body = response.body_mut().with_config().limit(self.limit).read_to_vec();
                 match body {
-                    Ok(text) => Ok(Arc::new(Mapping::new(text.into(), None))),
+                    Ok(text) => Ok(Arc::new(Mapping::new(&text, None))),
                     Err(ureq::Error::BodyExceedsLimit(_)) => Err(too_long()),
                     Err(error) => Err(failed(error)),
                 }
@@ -338,7 +343,10 @@ mod tests {
                 })
                 .collect();
             for one in asked {
-                assert_eq!(one.await.unwrap().unwrap().text(), b"{}");
+                assert_eq!(
+                    one.await.unwrap().unwrap().set().unwrap_err().reason,
+                    Reason::BadMapping
+                );
             }
         });
         assert_eq!(count.load(Ordering::Relaxed), 1);
@@ -375,7 +383,6 @@ mod tests {
         std::fs::write(dir.path().join("b.json"), "[]").unwrap();
         std::fs::rename(dir.path().join("b.json"), dir.path().join("a.json")).unwrap();
         let second = get().unwrap();
-        assert_eq!(second.text(), b"[]");
         assert_ne!(first.tag(), second.tag());
         std::fs::write(dir.path().join("a.json"), "12345678901").unwrap();
         assert_eq!(get().unwrap_err().reason, Reason::BadMapping);

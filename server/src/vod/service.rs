@@ -170,13 +170,13 @@ impl Service {
     /// The set of the target, and which mappings in which state it comes from.
     async fn set(&self, target: &Target) -> Result<(Set, Vec<(String, u64)>), Refusal> {
         let Some(mappings) = &self.mappings else {
-            return Ok((target.local()?, Vec::new()));
+            return Ok((target.local(), Vec::new()));
         };
         let mut used = Vec::new();
         let mut texts = Vec::new();
         for path in target.mapping_paths() {
-            let mapping = mappings.get(&path).await?;
-            used.push((path, mapping.tag()));
+            let mapping = mappings.get(path).await?;
+            used.push((path.to_owned(), mapping.tag()));
             texts.push(mapping);
         }
         Ok((target.mapped(&texts)?, used))
@@ -187,7 +187,7 @@ impl Service {
         let opening = Opening::new(&self.library, may_wait);
         let request = hls::Request {
             name: &asking.target.name,
-            directory: &asking.target.directory,
+            directory: &asking.target.path.directory,
             origin: &asking.origin,
         };
         let answer = self.packager.answer(&request, &asking.set, &opening);
@@ -220,8 +220,8 @@ impl Service {
         let set = &asking.set;
         let of = (
             &self.settings,
-            &asking.target.directory,
-            &asking.target.file,
+            &asking.target.path.directory,
+            &asking.target.path.name,
             origin,
             identities,
             format!("{set:?}"),

@@ -11,6 +11,13 @@ pub struct Captions {
     pub cues: Vec<Cue>,
 }
 
+impl Captions {
+    /// The end of the last cue.
+    pub fn length(&self) -> Millis {
+        self.cues.iter().map(|cue| cue.end).max().unwrap_or_default()
+    }
+}
+
 /// One cue.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cue {

@@ -1,5 +1,9 @@
 //! File names of requests: what is asked for, and of which tracks.
 
+mod parse;
+#[cfg(test)]
+mod tests;
+
 use super::options::Container;
 use super::set::TrackMask;
 use crate::codec::Language;

@@ -16,9 +16,9 @@ const MAX_SETS_IN_PACKET: usize = 32 + 256;
 /// H.264 or HEVC: a stream of NAL units in either framing.
 ///
 /// The caller's file has the sample entry of the first description (or of the one after the last
-/// [`Change::Picture`]). While the parameter sets are those of that entry, HEVC sets are taken out of the samples (`hvc1`
-/// wants them in the entry only; FFmpeg 5.1 leaves them in) and H.264 sets stay where they are. Once they are different, every set stays in band,
-/// and sets that came aside are put in front of the pictures that decoding can start at.
+/// [`Change::Picture`]). Sets that came in band stay where they are, in HEVC too (`hvc1` wants them in the entry only, but
+/// then no packet would equal what other recorders keep). Once they differ from the entry's, sets that came aside are put in
+/// front of the pictures that decoding can start at.
 #[derive(Debug)]
 pub(super) struct NalStream {
     family: Family,

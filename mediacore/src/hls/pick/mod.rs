@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+mod choose;
+
 use super::refusal::Refusal;
 use super::set::Sequence;
 use super::title::{Title, TitleTrack};
 use crate::codec::{Kind, Language};
-use crate::time::Millis;
+use crate::mp4::TrackIndex;
+use crate::time::{Millis, Ticks};
+
+pub(super) use choose::{in_mask, numbered, pick, selected};
 
 /// A file as a clip needs it.
 #[derive(Clone, Debug)]
@@ -75,6 +80,8 @@ pub struct PickedCaptions {
     pub language: Option<Language>,
     /// What people see in a menu.
     pub label: Option<String>,
+    /// Where in the file the clip starts.
+    pub from: Millis,
     /// How long they are in this request: to the end of the last cue, clipped.
     pub duration: Millis,
 }
@@ -93,7 +100,19 @@ impl Pick {
     }
 }
 
+/// The first sample whose DTS is at or after `time`; one beyond the last when there is none.
+pub(super) fn first_from(index: &TrackIndex, time: Ticks) -> u32 {
+    index
+        .at_dts(time.saturating_sub(Ticks(1)))
+        .map_or(0, |before| before.saturating_add(1))
+}
+
 impl Picked {
+    /// Whether nothing is selected.
+    pub fn is_empty(&self) -> bool {
+        self.tracks.is_empty() && self.captions.is_empty()
+    }
+
     /// The selected tracks of one kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Pick> {
         self.tracks.iter().filter(move |pick| pick.kind() == kind)

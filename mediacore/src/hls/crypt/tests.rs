@@ -1,0 +1,1 @@
+//! What players decrypt is what was encrypted.

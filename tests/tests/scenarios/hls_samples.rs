@@ -1,0 +1,86 @@
+//! The segments of a playlist, joined and demuxed by ffmpeg, are the samples of the source: each once, in order.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mediastack_tests::fixtures::media;
+use mediastack_tests::judge;
+use mediastack_tests::process::output_of;
+use mediastack_tests::vod::Vod;
+
+/// What ffmpeg's HLS demuxer reads from `url`, copied into a Matroska file; it must have nothing to complain about.
+fn copied(url: &str, folder: &Path) -> PathBuf {
+    let path = folder.join("copied.mkv");
+    let (_, said) = output_of(
+        Command::new("ffmpeg")
+            .args([
+                "-nostdin", "-y", "-v", "warning", "-i", url, "-map", "0", "-map", "-0:d", "-c", "copy",
+            ])
+            .arg(&path),
+    );
+    assert_eq!(said, "", "{url}");
+    path
+}
+
+/// One line for each packet: the hash of its data, so that none can be missing, doubled or moved.
+fn packets(path: &Path, kind: &str, annex_b: bool) -> Vec<String> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-i"]).arg(path);
+    command.args(["-map", &format!("0:{kind}:0"), "-c", "copy"]);
+    if annex_b {
+        // One form for both: start codes, no delimiters, no parameter sets.
+        let filters = "h264_mp4toannexb,filter_units=remove_types=6-9";
+        command.args(["-bsf:v", filters]);
+    }
+    command.args(["-f", "framehash", "-hash", "md5", "-"]);
+    let (said, _) = output_of(&mut command);
+    let rows = said.lines().filter(|line| !line.starts_with('#'));
+    rows.map(|row| row.rsplit(',').next().unwrap_or_default().trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn joined_segments_are_the_source() {
+    let sources = [
+        "av_h264_aac_faststart.mp4",
+        "av_h264_aac_moov_last.mp4",
+        "av_h264_aac_fragmented.mp4",
+    ];
+    let root = media(sources[0]).parent().expect("a folder").to_path_buf();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    for (preset, container) in [
+        ("nginx-vod", "mpegts"),
+        ("nginx-vod", "fmp4"),
+        ("mediastack", "mpegts"),
+        ("mediastack", "fmp4"),
+    ] {
+        for duration in ["1300", "4000", "7000"] {
+            let container = format!("vod_hls_container_format={container}");
+            let duration = format!("vod_segment_duration={duration}");
+            let vod = Vod::start(
+                &root,
+                &["--preset", preset, "--option", &container, "--option", &duration],
+            );
+            for source in sources {
+                let path = copied(&vod.url(&format!("/{source}/index.m3u8")), folder.path());
+                for kind in ["v", "a"] {
+                    let (ours, expected) = (
+                        packets(&path, kind, kind == "v"),
+                        packets(&root.join(source), kind, kind == "v"),
+                    );
+                    assert!(expected.len() > 400);
+                    assert_eq!(
+                        ours.len(),
+                        expected.len(),
+                        "{preset} {container} {duration} {source} {kind}"
+                    );
+                    assert!(
+                        ours == expected,
+                        "{preset} {container} {duration} {source} {kind}: a packet differs"
+                    );
+                }
+                judge::probe(&path).assert_clean();
+            }
+        }
+    }
+}

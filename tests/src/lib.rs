@@ -8,6 +8,8 @@ pub mod binary;
 pub mod file_server;
 pub mod fixtures;
 pub mod hls_origin;
+pub mod hls_reference;
+pub mod http;
 pub mod judge;
 pub mod monitor;
 pub mod nginx_rtmp;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::error::Result;
 
-pub use reader::Reader;
+pub use reader::{Buffer, Reader};
 pub use source::{FileSource, Source, Wait};
 
 /// A response body: pieces one after the other.
@@ -127,6 +127,12 @@ impl Layout {
                 range: 0..length,
             });
         }
+    }
+
+    /// Appends all of `other`.
+    pub fn append(&mut self, other: Self) {
+        self.length = self.length.saturating_add(other.length);
+        self.pieces.extend(other.pieces);
     }
 
     /// How many bytes it has.

@@ -76,6 +76,24 @@ fn every_slice_gives_the_bytes_of_the_whole_in_buffers_of_any_size() {
 }
 
 #[test]
+fn a_buffer_that_was_used_before_shows_nothing_old() {
+    let (layout, whole) = sample();
+    for size in [1, 4, 100] {
+        let (mut reader, mut buffer, mut got) = (layout.reader(), Buffer::new(size), Vec::new());
+        loop {
+            buffer.clear();
+            if reader.fill_buffer(&mut buffer, size, Wait::Yes).unwrap() == Filled::End {
+                break;
+            }
+            assert!(buffer.filled().len() <= size);
+            got.extend_from_slice(buffer.filled());
+        }
+        assert_eq!(got, whole, "by {size}");
+        assert!(buffer.filled().is_empty());
+    }
+}
+
+#[test]
 fn a_file_that_shrank_is_an_error_and_not_zeros() {
     let file: Arc<dyn Source> = Arc::new(Bytes::from_static(b"0123456789"));
     let mut layout = Layout::new();

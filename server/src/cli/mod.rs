@@ -16,6 +16,7 @@ mod remux;
 mod signals;
 mod thumbnail;
 mod usage;
+mod vod;
 mod work;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ enum Command {
     Audio(audio::Arguments),
     Thumbnail(thumbnail::Arguments),
     Probe(probe::Arguments),
+    Vod(vod::Arguments),
 }
 
 /// Runs the program.
@@ -82,6 +84,7 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::Audio(arguments) => audio::run(&arguments, cli.json),
         Command::Thumbnail(arguments) => thumbnail::run(&arguments, cli.json),
         Command::Probe(arguments) => probe::run(&arguments, cli.json),
+        Command::Vod(arguments) => vod::run(&arguments),
     }
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod half_open;
 mod harness;
 mod hls_players;
+mod hls_reference;
 mod hls_samples;
 mod kill;
 mod kill_finishing;

@@ -1,0 +1,159 @@
+//! `mediastack vod`: a packaging location of its own, in place of nginx with nginx-vod-module.
+//!
+//! ```text
+//! connection ─▶ Service ─▶ Target (path) ─▶ Set (file or mapping) ─▶ Packager ─▶ Layout ─▶ conditions, ranges ─▶ Body
+//! ```
+//! A service keeps three things: opened files by identity, mappings for a short time, and the texts of playlists as long
+//! as no file behind them changes. Segments are never kept; they are cheap to make again.
+
+mod body;
+mod condition;
+mod directives;
+mod files;
+mod library;
+mod listen;
+mod mappings;
+mod problem;
+mod range;
+mod responses;
+mod service;
+mod target;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use mediacore::{Error, ErrorKind, Result};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub(crate) use directives::Settings;
+pub(crate) use listen::Limits;
+
+use library::Library;
+use mappings::Mappings;
+use service::{Cors, Service};
+
+/// Threads that may wait for a disk or an upstream server.
+const BLOCKING_THREADS: usize = 64;
+
+/// What a server is started with.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// The directory of the media, or of the mappings.
+    pub(crate) root: PathBuf,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// What URLs start with.
+    pub(crate) location: String,
+    /// Mappings are looked up.
+    pub(crate) mapped: bool,
+    /// Mappings come from this address instead of `root`.
+    pub(crate) mapping_upstream: Option<String>,
+    /// The directory of the media of mappings; `root` when not given.
+    pub(crate) media_root: Option<PathBuf>,
+    /// How it packages.
+    pub(crate) settings: Settings,
+    /// Who may read answers from scripts of other sites: an origin, or `*`.
+    pub(crate) cors: Option<String>,
+    /// Threads that serve connections.
+    pub(crate) workers: usize,
+    /// What connections may cost.
+    pub(crate) limits: Limits,
+}
+
+/// Serves until `stop` is told so; `started` hears the address.
+///
+/// # Errors
+/// When the address can't be listened on, a directory is not there, or an option makes no sense.
+pub(crate) fn run(
+    options: Options,
+    stop: watch::Receiver<bool>,
+    started: impl FnOnce(SocketAddr),
+) -> Result<()> {
+    let mut builder = if options.workers > 1 {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(options.workers);
+        builder
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder
+        .enable_all()
+        .thread_name("vod")
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(|error| Error::storage("start the server's threads", error))?;
+    let Options { listen, limits, .. } = options;
+    let service = Arc::new(service(options)?);
+    let served = runtime.block_on(async move {
+        let failed = |error| {
+            let what = format!("listen on {listen}");
+            Error::new(ErrorKind::InvalidInput, what).with_source(error)
+        };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        started(listener.local_addr().map_err(failed)?);
+        // On a worker, not on this thread, which only waits.
+        tokio::spawn(listen::serve(listener, service, limits, stop))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "the server ended").with_source(error))
+    });
+    // Reads that hang in a dead disk are left behind.
+    runtime.shutdown_background();
+    served
+}
+
+fn service(options: Options) -> Result<Service> {
+    let Settings {
+        options: packaging,
+        headers,
+        mapped,
+        ..
+    } = options.settings;
+    let invalid = |text: &str| Error::new(ErrorKind::InvalidInput, text);
+    if mapped.is_some_and(|mapped| mapped != options.mapped) {
+        return Err(invalid("--option vod_mode says something else than --mapped"));
+    }
+    if !options.mapped && (options.mapping_upstream.is_some() || options.media_root.is_some()) {
+        return Err(invalid("--mapping-upstream and --media-root need --mapped"));
+    }
+    let location = location(&options.location)?;
+    let (library, mappings) = if options.mapped {
+        let limit = packaging.limits.mapping;
+        let mappings = match &options.mapping_upstream {
+            Some(base) => Mappings::of_upstream(base, limit)?,
+            None => Mappings::of_files(&options.root, limit)?,
+        };
+        let media = options.media_root.as_deref().unwrap_or(&options.root);
+        (Library::of_mappings(media)?, Some(mappings))
+    } else {
+        (Library::of_location(&options.root, &location)?, None)
+    };
+    let cors = match options.cors.as_deref() {
+        None => None,
+        Some("*") => Some(Cors::Any),
+        Some(origin) => {
+            Some(Cors::Origin(HeaderValue::from_str(origin).map_err(|_| {
+                invalid("--cors is an origin, https://example.com, or *")
+            })?))
+        }
+    };
+    Ok(Service::new(
+        packaging, headers, location, library, mappings, cors,
+    ))
+}
+
+/// A URL prefix with a leading and no trailing slash; empty for the root.
+fn location(text: &str) -> Result<String> {
+    let inner = text.trim_matches('/');
+    if inner.split('/').any(|part| part == ".." || part == ".") || inner.contains(['?', '#', '%', '\0']) {
+        let text = format!("{text:?} is no URL prefix");
+        return Err(Error::new(ErrorKind::InvalidInput, text));
+    }
+    Ok(if inner.is_empty() {
+        String::new()
+    } else {
+        format!("/{inner}")
+    })
+}

@@ -1,0 +1,66 @@
+//! [`Target`]: a request's path taken apart.
+
+use std::sync::Arc;
+
+use mediacore::hls::name::Name;
+use mediacore::hls::uri::{self, Location};
+use mediacore::hls::{Options, Reason, Refusal, Set};
+
+use super::mappings::Mapping;
+
+/// A request's path taken apart.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The directory, the file name, and the files that the directory names.
+    pub(crate) path: Location,
+    /// What the file name asks for.
+    pub(crate) name: Name,
+    /// How long the part of every path is that all of the location have.
+    prefix: usize,
+}
+
+impl Target {
+    /// Takes apart `path`, which is as the client sent it.
+    ///
+    /// # Errors
+    /// `NotFound` outside of `location`, `BadRequest` for a path or a name that can't be read.
+    pub(crate) fn parse(path: &str, location: &str, options: &Options) -> Result<Self, Refusal> {
+        let path = Location::parse(&uri::decode(path)?, &options.urls)?;
+        let inside = |path: &str| {
+            path.strip_prefix(location)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        if !inside(&path.directory) || !path.uris.iter().all(|uri| inside(&uri.path)) {
+            return Err(Refusal::new(Reason::NotFound, "nothing is served at this path"));
+        }
+        Ok(Self {
+            name: Name::parse(&path.name, &options.urls.names)?,
+            path,
+            prefix: location.len(),
+        })
+    }
+
+    /// The set of a location without mappings.
+    pub(crate) fn local(&self) -> Set {
+        Set::local(&self.path.uris)
+    }
+
+    /// Where the mappings are: paths below the location.
+    pub(crate) fn mapping_paths(&self) -> impl Iterator<Item = &str> {
+        let prefix = self.prefix;
+        let paths = self.path.uris.iter();
+        paths.map(move |uri| uri.path.get(prefix..).unwrap_or_default())
+    }
+
+    /// The set that the mappings say, one for each of the paths.
+    ///
+    /// # Errors
+    /// Those of reading them; `BadRequest` when several are asked for and one is more than a file.
+    pub(crate) fn mapped(&self, mappings: &[Arc<Mapping>]) -> Result<Set, Refusal> {
+        if let ([uri], [mapping]) = (&self.path.uris[..], mappings) {
+            return Ok(mapping.set()?.asked_as(uri, &self.path.directory));
+        }
+        let sets = mappings.iter().map(|mapping| mapping.set());
+        Set::joined(sets.collect::<Result<_, _>>()?, &self.path.uris)
+    }
+}

@@ -501,6 +501,18 @@ fn hevc_is_in_fmp4_and_has_key_frames_in_mpeg_ts_only() {
 }
 
 #[test]
+fn audio_that_mpeg_ts_has_no_place_for_is_in_fmp4() {
+    let mut world = World::new(Options::mediastack());
+    world.add("/loc/a.mp4", &[video(300), Tables::audio(&fixtures::OPUS, 100)]);
+    assert!(world.media().contains("\nseg-2-v1-a1.m4s\n"));
+    assert!(!world.master().contains("I-FRAME"));
+    assert!(world.master().contains("CODECS=\"avc1.64000a,opus\""));
+    world.picked.tracks.pop();
+    assert!(world.media().contains("\nseg-2-v1.ts\n"));
+    assert!(world.master().contains("I-FRAME"));
+}
+
+#[test]
 fn clips_are_separated_and_have_maps_of_their_own() {
     let mut world = World::plain();
     world.options.container = ContainerChoice::Fmp4;
@@ -636,4 +648,30 @@ fn a_playlist_has_no_empty_segments_but_keeps_their_numbers() {
     let names: Vec<_> = media.lines().filter(|line| line.starts_with("http")).collect();
     let numbers = [1, 3, 6].map(|number| format!("http://h:80/loc/a.mp4/seg-{number}-v1.ts"));
     assert_eq!(names, numbers);
+}
+
+#[test]
+fn another_parser_reads_what_is_written() {
+    let mut world = World::plain();
+    world.options.unmuxed = true;
+    world.add_captions("/loc/x.srt", Some("fra"));
+    let master = m3u8_rs::parse_master_playlist_res(world.master().as_bytes()).unwrap();
+    assert_eq!(master.alternatives.len(), 2);
+    assert_eq!(master.variants.len(), 2);
+    assert_eq!(
+        master
+            .variants
+            .iter()
+            .filter(|variant| variant.is_i_frame)
+            .count(),
+        1
+    );
+    assert_eq!(master.variants[0].audio.as_deref(), Some("audio0"));
+    let media = m3u8_rs::parse_media_playlist_res(world.media().as_bytes()).unwrap();
+    assert_eq!(
+        (media.target_duration, media.media_sequence, media.end_list),
+        (10, 1, true)
+    );
+    let lengths: Vec<_> = media.segments.iter().map(|segment| segment.duration).collect();
+    assert_eq!(lengths, [10.0, 10.0, 5.024]);
 }

@@ -78,29 +78,37 @@ fn the_rest_at_the_end_is_counted_as_the_policy_says() {
 
 #[test]
 fn nominal_durations_leave_the_rest_to_the_last() {
-    let cases: &[(u64, &[u64], u64, CountPolicy, &[u64])] = &[
-        (25_021, &[], 10_000, LastShort, &[10_000, 10_000, 5_021]),
+    let boot = &[2_000, 2_000, 4_000];
+    let cases: [(u64, Segmentation, &[u64]); 6] = [
         (
             25_021,
-            &[],
-            5_000,
-            LastShort,
-            &[5_000, 5_000, 5_000, 5_000, 5_000, 21],
+            segmentation(10_000, &[], LastShort),
+            &[10_000, 10_000, 5_021],
         ),
-        (25_021, &[], 10_000, LastLong, &[10_000, 15_021]),
-        (38_021, &[], 10_000, LastRounded, &[10_000, 10_000, 10_000, 8_021]),
-        (33_021, &[], 10_000, LastRounded, &[10_000, 10_000, 13_021]),
+        (
+            20_021,
+            segmentation(5_000, &[], LastShort),
+            &[5_000, 5_000, 5_000, 5_000, 21],
+        ),
+        (25_021, segmentation(10_000, &[], LastLong), &[10_000, 15_021]),
+        (
+            38_021,
+            segmentation(10_000, &[], LastRounded),
+            &[10_000, 10_000, 10_000, 8_021],
+        ),
+        (
+            33_021,
+            segmentation(10_000, &[], LastRounded),
+            &[10_000, 10_000, 13_021],
+        ),
         (
             25_021,
-            &[2_000, 2_000, 4_000],
-            10_000,
-            LastShort,
+            segmentation(10_000, boot, LastShort),
             &[2_000, 2_000, 4_000, 10_000, 7_021],
         ),
     ];
-    for (length, bootstrap, duration, policy, expected) in cases {
-        let segmentation = segmentation(*duration, bootstrap, *policy);
-        let got = estimated(None, *length, &segmentation);
+    for (length, segmentation, expected) in cases {
+        let got = estimated(None, length, &segmentation);
         assert_eq!(got, (1..).zip(expected.iter().copied()).collect::<Vec<_>>());
     }
     let tiny = segmentation(1, &[], LastShort);

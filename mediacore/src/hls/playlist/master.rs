@@ -244,9 +244,9 @@ impl<'a> Master<'a> {
         text::number(out, bitrates.fold(0, u64::saturating_add));
         if let Some((_, track)) = video {
             push_resolution(out, track);
-            if track.frame_duration > 0 {
+            if let Some(rate) = 90_000_000_u64.checked_div(track.frame_duration) {
                 out.push_str(",FRAME-RATE=");
-                text::thousandths(out, 90_000_000 / track.frame_duration);
+                text::thousandths(out, rate);
             }
         }
         out.push_str(",CODECS=\"");

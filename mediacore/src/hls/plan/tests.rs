@@ -349,17 +349,29 @@ proptest! {
         align in any::<bool>(),
         runs in prop::collection::vec((1_u32..60, 0_u32..9_000), 1..12),
         dense in any::<bool>(),
+        even in any::<bool>(),
         gops in prop::collection::vec(1_u32..80, 1..30),
         more in prop::option::of(0_u64..20_000),
         scale in prop::sample::select(vec![1_000_u32, 12_800, 30_000, 44_100, 90_000]),
         from in prop::option::of(0_u64..8_000),
     ) {
         segmentation.align = align;
+        if even {
+            // Samples start where segments are meant to.
+            let bootstrap = segmentation.bootstrap.iter_mut();
+            bootstrap.chain([&mut segmentation.duration]).for_each(|length| length.0 -= length.0 % 100);
+        }
+        let step = |delta: u32| if even { delta % 3 * (scale / 10) } else { delta };
+        let runs = runs.into_iter().map(|(count, delta)| (count, step(delta)));
         let mut tables = Tables::video(&fixtures::H264, 1, 1);
         tables.scale = scale;
         tables.runs = match dense {
-            false => runs,
-            true => runs.iter().flat_map(|(count, delta)| (0..*count).map(move |n| (1, delta / 2 + n % 7))).collect(),
+            false => runs.collect(),
+            true => {
+                let uneven = move |n: u32| if even { 0 } else { n % 7 };
+                let each = |(count, delta)| (0..count).map(move |n| (1, delta / 2 + uneven(n)));
+                runs.flat_map(each).collect()
+            }
         };
         let samples: u32 = tables.runs.iter().map(|run| run.0).sum();
         let syncs = gops.iter().scan(0, |at, gop| { let sync = *at; *at += gop; Some(sync) });

@@ -16,8 +16,6 @@ pub mod plan;
 pub mod playlist;
 mod refusal;
 pub mod set;
-#[cfg(test)]
-mod synthetic;
 pub mod title;
 
 pub use frames::{Clock, Frame, Frames, Segment, Stream};

@@ -6,6 +6,8 @@ mod grid;
 mod place;
 mod stretch;
 #[cfg(test)]
+pub(super) mod synthetic;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::codec::fixtures;
 use crate::hls::options::CountPolicy::{self, LastLong, LastRounded, LastShort};
+use crate::hls::plan::synthetic::{Tables, title};
 use crate::hls::refusal::Reason;
 use crate::hls::set::Timeline;
-use crate::hls::synthetic::{Tables, title};
 
 fn segmentation(duration: u64, bootstrap: &[u64], count: CountPolicy) -> Segmentation {
     let mut segmentation = Options::nginx_vod().segmentation;

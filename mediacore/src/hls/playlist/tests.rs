@@ -8,9 +8,9 @@ use crate::hls::captions::Captions;
 use crate::hls::name::{Name, What};
 use crate::hls::options::{Durations, Method};
 use crate::hls::pick::{Pick, PickedCaptions};
+use crate::hls::plan::synthetic::{Tables, title};
 use crate::hls::refusal::Reason;
 use crate::hls::set::{Clip, ClosedCaptions, Sequence, Timeline};
-use crate::hls::synthetic::{Tables, title};
 use crate::time::Millis;
 
 /// A request's world: a set, its tracks, and the options.

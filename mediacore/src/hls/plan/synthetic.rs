@@ -4,32 +4,32 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::title::Title;
 use crate::codec::fixtures::{Fixture, unhex};
 use crate::codec::{Kind, Language};
+use crate::hls::title::Title;
 use crate::layout::Source;
 use crate::mp4::write::{boxed, full_boxed, put_u32};
 
 /// One track of a title.
 #[derive(Clone, Debug)]
-pub(super) struct Tables {
+pub(in crate::hls) struct Tables {
     entry: Bytes,
     kind: Kind,
     /// Ticks per second.
-    pub(super) scale: u32,
+    pub(in crate::hls) scale: u32,
     /// Runs of samples with the same duration.
-    pub(super) runs: Vec<(u32, u32)>,
+    pub(in crate::hls) runs: Vec<(u32, u32)>,
     /// Sync samples, from 0; every sample when not given.
-    pub(super) syncs: Option<Vec<u32>>,
+    pub(in crate::hls) syncs: Option<Vec<u32>>,
     /// What the header says of the length; the sum of the samples when not given.
-    pub(super) header: Option<u32>,
+    pub(in crate::hls) header: Option<u32>,
     /// The language that the header tells.
-    pub(super) language: &'static str,
+    pub(in crate::hls) language: &'static str,
 }
 
 impl Tables {
     /// Video at 25 pictures per second with a sync sample every `gop` pictures.
-    pub(super) fn video(fixture: &Fixture, pictures: u32, gop: u32) -> Self {
+    pub(in crate::hls) fn video(fixture: &Fixture, pictures: u32, gop: u32) -> Self {
         Self {
             entry: unhex(fixture.entry),
             kind: Kind::Video,
@@ -42,7 +42,7 @@ impl Tables {
     }
 
     /// Audio at 48 kHz in frames of 1024 samples.
-    pub(super) fn audio(fixture: &Fixture, frames: u32) -> Self {
+    pub(in crate::hls) fn audio(fixture: &Fixture, frames: u32) -> Self {
         Self {
             entry: unhex(fixture.entry),
             kind: Kind::Audio,
@@ -118,7 +118,7 @@ impl Tables {
 }
 
 /// A title of these tracks.
-pub(super) fn title(tracks: &[Tables]) -> Arc<Title> {
+pub(in crate::hls) fn title(tracks: &[Tables]) -> Arc<Title> {
     let file = |start: u32| {
         let mut out = Vec::new();
         boxed(&mut out, b"ftyp", |out| out.extend_from_slice(b"isom\0\0\0\0"));

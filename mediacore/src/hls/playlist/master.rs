@@ -1,8 +1,9 @@
 //! Multivariant playlists.
 
 use super::urls::{Base, Tracks};
-use super::{Context, codec as codec_of, codecs, language, media, only_in_fmp4, text};
+use super::{Context, codec as codec_of, codecs, media, only_in_fmp4, text};
 use crate::codec::{Codec, Kind, Language};
+use crate::hls::language;
 use crate::hls::options::{ContainerChoice, Method};
 use crate::hls::pick::Pick;
 use crate::hls::refusal::Refusal;

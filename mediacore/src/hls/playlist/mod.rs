@@ -3,7 +3,6 @@
 mod codecs;
 mod iframes;
 mod key;
-mod language;
 mod master;
 mod media;
 #[cfg(test)]

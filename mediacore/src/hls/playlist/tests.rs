@@ -89,6 +89,8 @@ impl World {
             captions: Arc::new(Captions::default()),
             language: Some(Language::new(language.unwrap_or("eng"))),
             label: Some("Words".to_owned()),
+            from: Millis::ZERO,
+            later: Millis::ZERO,
             duration: Millis(22_000),
         });
         self.sequence(uri).language = language.map(Language::new);

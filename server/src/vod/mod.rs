@@ -17,6 +17,7 @@ mod problem;
 mod range;
 mod responses;
 mod service;
+mod shelf;
 mod target;
 
 use std::net::SocketAddr;

@@ -37,7 +37,9 @@ pub fn known(code: &str) -> Option<Language> {
     let code = code.to_ascii_lowercase();
     match code.len() {
         2 => ROWS.iter().find(|row| row.tag == code).map(|row| row.code),
-        _ => row(Language::new(&code)).filter(|row| row.code.as_str() == code).map(|row| row.code),
+        _ => row(Language::new(&code))
+            .filter(|row| row.code.as_str() == code)
+            .map(|row| row.code),
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod captions;
 pub mod crypt;
+pub mod fmp4;
 pub mod frames;
 pub mod language;
 pub mod mapping;

@@ -1,11 +1,24 @@
 //! [`Packager`]: from a parsed request and its set to the answer.
 
-use super::name::Name;
-use super::options::Options;
-use super::pick::Open;
-use super::refusal::Refusal;
-use super::set::Set;
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::frames::Segment;
+use super::name::{Name, What};
+use super::options::{Container, Method, Options};
+use super::pick::{self, Open, Pick, Picked};
+use super::plan::{self, Place};
+use super::playlist::{self, KeyFrame};
+use super::refusal::{Reason, Refusal};
+use super::select::{self, Selection};
+use super::set::{Set, TrackMask};
+use super::spans::{ClipSpan, Spans};
+use super::template::Variables;
+use super::{captions, crypt, fmp4, ts};
+use crate::codec::Kind;
 use crate::layout::Layout;
+use crate::time::Millis;
 
 /// A packaging location: options that every request to it shares.
 #[derive(Clone, Debug)]
@@ -14,7 +27,7 @@ pub struct Packager {
 }
 
 /// One request as the packager needs it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The parsed file name.
     pub name: &'a Name,
@@ -46,10 +59,288 @@ impl Packager {
 
     /// Answers one request. Opens the files that it needs through `open`, no others.
     ///
+    /// Media is not read, except for the lengths of NAL units where the file has them in fewer than four bytes, and where
+    /// SAMPLE-AES in MPEG-TS makes the length depend on the bytes.
+    ///
     /// # Errors
     /// A [`Refusal`] with the reference's reason.
     pub fn answer(&self, request: &Request<'_>, set: &Set, open: &dyn Open) -> Result<Answer, Refusal> {
-        let _ = (request, set, open);
-        Err(Refusal::bad_request("not built yet"))
+        let spans = Spans::of(set)?;
+        let mut set = Cow::Borrowed(set);
+        if spans.timeline != set.timeline {
+            set.to_mut().timeline.clone_from(&spans.timeline);
+        }
+        let work = Work {
+            options: &self.options,
+            request,
+            set: &set,
+            spans: &spans,
+            open,
+        };
+        match request.name.what {
+            What::Master => work.master(),
+            What::Index => work.index(),
+            What::Iframes => work.iframes(),
+            What::Key => work.key(),
+            What::Init { clip } => work.init(clip),
+            What::Segment { container, number } => work.segment(container, number),
+        }
+    }
+}
+
+/// One request with all that it is answered from.
+struct Work<'a> {
+    options: &'a Options,
+    request: &'a Request<'a>,
+    set: &'a Set,
+    spans: &'a Spans,
+    open: &'a dyn Open,
+}
+
+impl Work<'_> {
+    fn picked(&self, span: ClipSpan) -> Result<Picked, Refusal> {
+        pick::pick(
+            self.request.name,
+            self.set,
+            self.spans,
+            span,
+            self.options,
+            self.open,
+        )
+    }
+
+    fn described(&self) -> Result<Picked, Refusal> {
+        self.picked(self.spans.reference(self.set)?)
+    }
+
+    fn context<'b>(&'b self, picked: &'b Picked) -> playlist::Context<'b> {
+        playlist::Context {
+            set: self.set,
+            options: self.options,
+            picked,
+            request: self.request,
+        }
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        Selection {
+            name: self.request.name,
+            set: self.set,
+            spans: self.spans,
+            options: self.options,
+            open: self.open,
+        }
+    }
+
+    fn master(&self) -> Result<Answer, Refusal> {
+        let picked = self.described()?;
+        Ok(playlist_of(playlist::master(&self.context(&picked))?))
+    }
+
+    fn index(&self) -> Result<Answer, Refusal> {
+        let picked = self.described()?;
+        let encryption = &self.options.encryption;
+        // The reference knows no path where it fills in a key's URI.
+        let uri = encryption
+            .key_uri
+            .as_ref()
+            .map(|uri| uri.expand(&Variables::default()));
+        let key = playlist::Key {
+            iv: (encryption.method != Method::None).then(|| self.fixed_iv()),
+            uri: uri.as_deref(),
+        };
+        Ok(playlist_of(playlist::media(&self.context(&picked), &key)?))
+    }
+
+    fn iframes(&self) -> Result<Answer, Refusal> {
+        let picked = self.described()?;
+        let context = self.context(&picked);
+        playlist::check_iframes(&context)?;
+        let segments = plan::segments(self.set, self.options, &picked)?;
+        let mut frames: Vec<KeyFrame> = Vec::new();
+        let mut found = Vec::new();
+        if picked.of(Kind::Video).next().is_some() {
+            for entry in &segments.entries {
+                let places = self.places(entry.number, picked.length)?;
+                let segment = select::segment(&self.selection(), entry.number, &places)?;
+                found.clear();
+                ts::key_frames(&segment, &self.options.ts, &mut found)?;
+                frames.extend(found.iter().map(|key| KeyFrame {
+                    segment: entry.number,
+                    offset: key.offset,
+                    size: key.size,
+                    pts: key.pts,
+                }));
+            }
+        }
+        Ok(playlist_of(playlist::iframes(&context, frames)?))
+    }
+
+    fn key(&self) -> Result<Answer, Refusal> {
+        if self.options.encryption.method == Method::None {
+            return Err(Refusal::bad_request(
+                "nothing is encrypted here, so there is no key",
+            ));
+        }
+        self.described()?;
+        Ok(Answer {
+            content_type: "application/octet-stream",
+            body: Bytes::copy_from_slice(&self.secret_key()).into(),
+        })
+    }
+
+    fn init(&self, clip: Option<u32>) -> Result<Answer, Refusal> {
+        let numbered = clip.and_then(|clip| self.spans.clips.get(usize::try_from(clip).ok()?));
+        let picked = match numbered {
+            Some(span) => self.picked(*span)?,
+            None => self.described()?,
+        };
+        if picked.tracks.is_empty() {
+            return Err(Refusal::bad_request("subtitles have no initialisation segment"));
+        }
+        let tracks: Vec<_> = picked.tracks.iter().filter_map(Pick::described).collect();
+        let listed = match self.options.segmentation.length {
+            super::options::LengthPolicy::Max => picked.length,
+            super::options::LengthPolicy::Min => picked.shortest,
+        };
+        let version = self.request.name.version;
+        let body = Bytes::from(fmp4::init(&tracks, listed, version));
+        let video = picked.of(Kind::Video).next().is_some();
+        let body = match self.options.encryption.method {
+            Method::Aes128 => crypt::encrypt(body.into(), self.secret_key(), self.fixed_iv()),
+            Method::None | Method::SampleAes => body.into(),
+        };
+        Ok(Answer {
+            content_type: if video { "video/mp4" } else { "audio/mp4" },
+            body,
+        })
+    }
+
+    fn segment(&self, container: Container, number: u32) -> Result<Answer, Refusal> {
+        if container == Container::Vtt {
+            return self.captions(number);
+        }
+        let length = match &self.set.timeline {
+            // Only the files of the segment itself are opened then.
+            Some(timeline) => timeline
+                .durations
+                .iter()
+                .fold(Millis::ZERO, |sum, clip| sum.saturating_add(*clip)),
+            None => self.described()?.length,
+        };
+        let places = self.places(number, length)?;
+        let segment = select::segment(&self.selection(), number, &places)?;
+        match container {
+            Container::Fmp4 => self.fmp4(&segment),
+            Container::Ts | Container::Vtt => self.ts(&segment),
+        }
+    }
+
+    fn places(&self, number: u32, length: Millis) -> Result<Vec<Place>, Refusal> {
+        let segmentation = plan::segmentation(self.set, &self.options.segmentation);
+        let selected = pick::selected(self.request.name, self.set)?;
+        let first = selected
+            .first()
+            .map_or(0, |(sequence, _): &(usize, TrackMask)| *sequence);
+        let keys = plan::told_keys(self.set, first);
+        plan::place_at_keys(number, self.set.timeline.as_ref(), length, &segmentation, &keys)
+    }
+
+    fn ts(&self, segment: &Segment) -> Result<Answer, Refusal> {
+        let options = &self.options.ts;
+        let iv = crypt::segment_iv(segment.number);
+        let method = self.options.encryption.method;
+        let cipher = (method == Method::SampleAes).then(|| crypt::SampleCipher::new(self.secret_key(), iv));
+        let mut body = Layout::new();
+        body.push_made(ts::Mux::new(segment, options, cipher)?);
+        if method == Method::Aes128 {
+            body = crypt::encrypt(body, self.secret_key(), iv);
+        }
+        Ok(Answer {
+            content_type: "video/MP2T",
+            body,
+        })
+    }
+
+    fn fmp4(&self, segment: &Segment) -> Result<Answer, Refusal> {
+        let version = self.request.name.version;
+        let body = fmp4::segment(segment, version)?;
+        let video = segment.streams.iter().any(|stream| stream.kind() == Kind::Video);
+        let body = match self.options.encryption.method {
+            Method::Aes128 => crypt::encrypt(body, self.secret_key(), self.fixed_iv()),
+            Method::None | Method::SampleAes => body,
+        };
+        Ok(Answer {
+            content_type: if video { "video/mp4" } else { "audio/mp4" },
+            body,
+        })
+    }
+
+    fn captions(&self, number: u32) -> Result<Answer, Refusal> {
+        let picked = self.described()?;
+        let Some(found) = picked.captions.first() else {
+            return Err(Refusal::new(Reason::NoStreams, "no subtitles are selected"));
+        };
+        let mut text: Option<String> = None;
+        for place in self.places(number, picked.length)? {
+            let from = found.from.saturating_add(place.from);
+            let to = place
+                .to
+                .map_or(Millis(u64::MAX), |to| found.from.saturating_add(to));
+            let shift = captions::Shift {
+                earlier: found.from,
+                later: found.later,
+            };
+            text = Some(found.captions.segment(from..to, shift));
+        }
+        let Some(text) = text else {
+            return Err(Refusal::new(
+                Reason::NoStreams,
+                format!("no subtitles in segment {}", u64::from(number) + 1),
+            ));
+        };
+        Ok(Answer {
+            content_type: "text/vtt",
+            body: Bytes::from(text).into(),
+        })
+    }
+}
+
+/// Keys.
+impl Work<'_> {
+    fn variables(&self) -> Variables<'_> {
+        let uri = self
+            .set
+            .sequences
+            .first()
+            .map_or("", |sequence| sequence.uri.as_str());
+        Variables {
+            file: uri,
+            uri,
+            set: self.set.id.as_deref().unwrap_or_default(),
+        }
+    }
+
+    fn secret_key(&self) -> [u8; 16] {
+        let secret = self.options.encryption.secret.as_ref();
+        match secret {
+            Some(secret) => crypt::key(&secret.expand(&self.variables())),
+            None => crypt::key(self.variables().uri),
+        }
+    }
+
+    fn fixed_iv(&self) -> [u8; 16] {
+        let encryption = &self.options.encryption;
+        match encryption.iv_seed.as_ref().or(encryption.secret.as_ref()) {
+            Some(seed) => crypt::fixed_iv(&seed.expand(&self.variables())),
+            None => crypt::fixed_iv(self.variables().uri),
+        }
+    }
+}
+
+fn playlist_of(text: String) -> Answer {
+    Answer {
+        content_type: playlist::CONTENT_TYPE,
+        body: Bytes::from(text).into(),
     }
 }

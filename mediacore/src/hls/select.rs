@@ -29,6 +29,8 @@ pub(super) struct Selection<'a> {
 struct Candidate {
     title: Arc<Title>,
     track: usize,
+    /// Which clip of the timeline.
+    clip: u32,
     clip_shift: Shift,
     /// In milliseconds of the file.
     from: Millis,
@@ -158,6 +160,7 @@ fn candidates(
         .map(|(track, _, _)| Candidate {
             title: Arc::clone(title),
             track,
+            clip: u32::try_from(place.clip).unwrap_or(u32::MAX),
             clip_shift: clip.shift,
             from: in_file(place.from.max(stretch.at)),
             to,
@@ -287,7 +290,13 @@ fn follow(
     }
 }
 
-fn push(selection: &Selection<'_>, candidate: &Candidate, cut: &Cut<'_>, led: bool, streams: &mut Vec<Stream>) {
+fn push(
+    selection: &Selection<'_>,
+    candidate: &Candidate,
+    cut: &Cut<'_>,
+    led: bool,
+    streams: &mut Vec<Stream>,
+) {
     let track = cut.track;
     let kind = track.kind();
     let shift = match kind {
@@ -308,6 +317,7 @@ fn push(selection: &Selection<'_>, candidate: &Candidate, cut: &Cut<'_>, led: bo
         track: candidate.track,
         samples,
         clock,
+        clip: candidate.clip,
     };
     let start = match frames.iter().next() {
         Some(frame) => frame.dts,

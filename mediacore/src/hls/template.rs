@@ -50,7 +50,8 @@ impl Template {
                 "vod_suburi" => Part::Uri,
                 "vod_set_id" => Part::Set,
                 _ => {
-                    let text = format!("the variable ${name} is not one of $vod_filepath, $vod_suburi, $vod_set_id");
+                    let text =
+                        format!("the variable ${name} is not one of $vod_filepath, $vod_suburi, $vod_set_id");
                     return Err(Error::new(ErrorKind::InvalidInput, text));
                 }
             });

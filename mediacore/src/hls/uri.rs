@@ -54,7 +54,11 @@ pub fn decode(path: &str) -> Result<String, Refusal> {
             bytes.push(*byte);
             continue;
         }
-        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |byte: &u8| {
+            char::from(*byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         let decoded = match rest {
             [high, low, ..] => digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low),
             _ => None,
@@ -125,12 +129,19 @@ fn split(multi: &str, urls: &Urls) -> Result<Vec<SubUri>, Refusal> {
         _ => (multi, &[""][..], ""),
     };
     if middles.len() > MAX_SEQUENCES {
-        let text = format!("{} files in one path, where {MAX_SEQUENCES} are allowed", middles.len());
+        let text = format!(
+            "{} files in one path, where {MAX_SEQUENCES} are allowed",
+            middles.len()
+        );
         return Err(Refusal::bad_request(text));
     }
     let single = middles == [""];
     let each = middles.iter().map(|middle| {
-        let uri = if single { pieces.concat() } else { [prefix, middle, postfix].concat() };
+        let uri = if single {
+            pieces.concat()
+        } else {
+            [prefix, middle, postfix].concat()
+        };
         let parsed = Parsed::of(&uri, &urls.parameters)?;
         Ok(parsed.finish(uri))
     });
@@ -209,9 +220,16 @@ impl Set {
         let mut joined = Self::local(uris);
         joined.plain = false;
         for ((sequence, set), uri) in joined.sequences.iter_mut().zip(sets).zip(uris) {
-            let clip = set.sequences.into_iter().next().and_then(|sequence| sequence.clips.into_iter().next());
+            let clip = set
+                .sequences
+                .into_iter()
+                .next()
+                .and_then(|sequence| sequence.clips.into_iter().next());
             let Some(mut clip) = clip.filter(|_| set.plain) else {
-                let text = format!("the mapping of {} is more than one file, which a path of several can't use", uri.path);
+                let text = format!(
+                    "the mapping of {} is more than one file, which a path of several can't use",
+                    uri.path
+                );
                 return Err(Refusal::bad_request(text));
             };
             clip.tracks = clip.tracks.and(uri.tracks);
@@ -258,13 +276,23 @@ impl Parsed {
                     continue;
                 }
             };
-            let kinds = [&names.clip_from, &names.clip_to, &names.tracks, &names.shift, &names.language];
+            let kinds = [
+                &names.clip_from,
+                &names.clip_to,
+                &names.tracks,
+                &names.shift,
+                &names.language,
+            ];
             let known = kinds.iter().position(|name| is(name, component));
             let speed = is(&names.speed, component);
-            let value = after.strip_prefix('/').map(|inner| inner.split_at(inner.find('/').unwrap_or(inner.len())));
+            let value = after
+                .strip_prefix('/')
+                .map(|inner| inner.split_at(inner.find('/').unwrap_or(inner.len())));
             match (known, value) {
                 _ if speed && value.is_some() => {
-                    return Err(Refusal::bad_request("playback rates would need the media to be encoded anew"));
+                    return Err(Refusal::bad_request(
+                        "playback rates would need the media to be encoded anew",
+                    ));
                 }
                 (Some(kind), Some((value, left))) if !seen.get(kind).copied().unwrap_or(true) => {
                     if let Some(seen) = seen.get_mut(kind) {
@@ -286,7 +314,10 @@ impl Parsed {
         }
         let span = parsed.span;
         if span.to.is_some_and(|to| to <= span.from) {
-            return Err(Refusal::bad_request(format!("a clip from {} ms that ends before", span.from.0)));
+            return Err(Refusal::bad_request(format!(
+                "a clip from {} ms that ends before",
+                span.from.0
+            )));
         }
         Ok(parsed)
     }
@@ -347,16 +378,32 @@ mod tests {
     }
 
     fn paths(path: &str) -> Vec<String> {
-        parse(path).unwrap().uris.into_iter().map(|uri| uri.path).collect()
+        parse(path)
+            .unwrap()
+            .uris
+            .into_iter()
+            .map(|uri| uri.path)
+            .collect()
     }
 
     #[test]
     fn the_file_name_is_after_the_last_slash() {
         let found = parse("/def//a%20b.mp4/seg-1.ts").unwrap();
-        assert_eq!((found.directory.as_str(), found.name.as_str()), ("/def/a b.mp4", "seg-1.ts"));
+        assert_eq!(
+            (found.directory.as_str(), found.name.as_str()),
+            ("/def/a b.mp4", "seg-1.ts")
+        );
         assert_eq!(found.uris[0].path, "/def/a b.mp4");
         assert_eq!(parse("/a.mp4/").unwrap().name, "");
-        for bad in ["/a%2", "/a%zz/x", "/%00/x", "/a/../b/x", "/%2e%2e/x", "/%ff/x", "x"] {
+        for bad in [
+            "/a%2",
+            "/a%zz/x",
+            "/%00/x",
+            "/a/../b/x",
+            "/%2e%2e/x",
+            "/%ff/x",
+            "x",
+        ] {
             assert_eq!(parse(bad).unwrap_err().reason, Reason::BadRequest, "{bad}");
         }
         assert!(decode(&"a".repeat(9000)).is_err());
@@ -370,12 +417,20 @@ mod tests {
         assert_eq!(uri.uri, "/def/clipFrom/5000/a.mp4/CLIPTO/15000");
         assert_eq!((uri.span.from, uri.span.to), (Millis(5000), Some(Millis(15_000))));
 
-        let uri = &parse("/tracks/v1-a2/shift/v100-a200/lang/fra/h.mp4/x").unwrap().uris[0];
+        let uri = &parse("/tracks/v1-a2/shift/v100-a200/lang/fra/h.mp4/x")
+            .unwrap()
+            .uris[0];
         assert_eq!(uri.tracks, TrackMask { video: 1, audio: 2 });
         assert_eq!((uri.shift.video, uri.shift.audio), (Millis(100), Millis(200)));
-        assert_eq!(uri.language.map(|l| l.as_str().to_owned()), Some("fra".to_owned()));
+        assert_eq!(
+            uri.language.map(|l| l.as_str().to_owned()),
+            Some("fra".to_owned())
+        );
         let first = &parse("/clipFrom/1/clipFrom/2/a/x").unwrap().uris[0];
-        assert_eq!((first.span.from, first.path.as_str()), (Millis(1), "/clipFrom/2/a"));
+        assert_eq!(
+            (first.span.from, first.path.as_str()),
+            (Millis(1), "/clipFrom/2/a")
+        );
         for bad in [
             "/clipFrom/abc/a.mp4/x",
             "/clipFrom/5000/clipTo/5000/a.mp4/x",
@@ -391,19 +446,31 @@ mod tests {
 
     #[test]
     fn a_multi_uri_is_several_files() {
-        assert_eq!(paths("/def/a,_lo,2_hi,.mp4.urlset/x"), ["/def/a_lo.mp4", "/def/a2_hi.mp4"]);
+        assert_eq!(
+            paths("/def/a,_lo,2_hi,.mp4.urlset/x"),
+            ["/def/a_lo.mp4", "/def/a2_hi.mp4"]
+        );
         assert_eq!(paths("/def/,a.mp4,c.mp4,.urlset/x"), ["/def/a.mp4", "/def/c.mp4"]);
         assert_eq!(paths("/def/a,_lo,.mp4.urlset/x"), ["/def/a_lo.mp4"]);
         assert_eq!(paths("/def/a.mp4.urlset/x"), ["/def/a.mp4"]);
         assert_eq!(paths("/def/a,.mp4.urlset/x"), ["/def/a.mp4"]);
         let own = parse("/def/,a.mp4,lang/fra/x.srt,.urlset/x").unwrap().uris;
-        assert_eq!((own[1].path.as_str(), own[1].uri.as_str()), ("/def/x.srt", "/def/lang/fra/x.srt"));
+        assert_eq!(
+            (own[1].path.as_str(), own[1].uri.as_str()),
+            ("/def/x.srt", "/def/lang/fra/x.srt")
+        );
         assert!(own[0].language.is_none() && own[1].language.is_some());
         let front = &parse("/def/clipFrom/5000/a,_lo,.mp4.urlset/x").unwrap().uris[0];
-        assert_eq!((front.path.as_str(), front.uri.as_str()), ("/def/a_lo.mp4", "/def/clipFrom/5000/a_lo.mp4"));
+        assert_eq!(
+            (front.path.as_str(), front.uri.as_str()),
+            ("/def/a_lo.mp4", "/def/clipFrom/5000/a_lo.mp4")
+        );
         assert_eq!(front.span.from, Millis(5000));
         let behind = &parse("/def/a,_lo,.mp4.urlset/clipFrom/5000/x").unwrap().uris[0];
-        assert_eq!((behind.path.as_str(), behind.uri.as_str()), ("/def/a_lo.mp4", "/def/a_lo.mp4/clipFrom/5000"));
+        assert_eq!(
+            (behind.path.as_str(), behind.uri.as_str()),
+            ("/def/a_lo.mp4", "/def/a_lo.mp4/clipFrom/5000")
+        );
         assert_eq!(behind.span.from, Millis(5000));
         let many = format!("/{}.urlset/x", ",a".repeat(34));
         assert!(parse(&many).is_err());

@@ -32,17 +32,14 @@ pub(super) fn read(value: &Value) -> Result<Clip, Refusal> {
         None => TrackMask::ALL,
         Some(list) => TrackMask::parse(list).ok_or_else(|| bad(format!("tracks can't be {list:?}")))?,
     };
+    let first = signed(clip, "firstKeyFrameOffset")?.unwrap_or(0);
     let durations = lengths(clip, "keyFrameDurations")?;
-    let key_frames = durations.map(|durations| {
-        let first = signed(clip, "firstKeyFrameOffset")?.unwrap_or(0);
-        Ok(KeyFrames { first, durations })
-    });
     Ok(Clip {
         source,
         tracks,
         from: length(clip, "clipFrom")?.unwrap_or_default(),
         shift: Shift::default(),
-        key_frames: key_frames.transpose()?,
+        key_frames: durations.map(|durations| KeyFrames { first, durations }),
     })
 }
 
@@ -61,7 +58,11 @@ fn concat(clip: &Map<String, Value>) -> Result<ClipSource, Refusal> {
     let paths = array(clip, "paths")?.ok_or_else(|| bad("a concat without paths"))?;
     let durations = lengths(clip, "durations")?.ok_or_else(|| bad("a concat without durations"))?;
     if paths.is_empty() || paths.len() > MAX_CLIPS || paths.len() != durations.len() {
-        return Err(bad(format!("{} paths with {} durations", paths.len(), durations.len())));
+        return Err(bad(format!(
+            "{} paths with {} durations",
+            paths.len(),
+            durations.len()
+        )));
     }
     let base = text(clip, "basePath")?.unwrap_or_default();
     let each = paths.iter().map(|path| match path.as_str() {

@@ -17,15 +17,22 @@ fn typed<'a, T>(
     what: &str,
     read: impl Fn(&'a Value) -> Option<T>,
 ) -> Result<Option<T>, Refusal> {
-    let Some(value) = value(map, key) else { return Ok(None) };
-    read(value).map(Some).ok_or_else(|| bad(format!("{key} is no {what}")))
+    let Some(value) = value(map, key) else {
+        return Ok(None);
+    };
+    read(value)
+        .map(Some)
+        .ok_or_else(|| bad(format!("{key} is no {what}")))
 }
 
 pub(super) fn array<'a>(map: &'a Map<String, Value>, key: &str) -> Result<Option<&'a Vec<Value>>, Refusal> {
     typed(map, key, "list", Value::as_array)
 }
 
-pub(super) fn object<'a>(map: &'a Map<String, Value>, key: &str) -> Result<Option<&'a Map<String, Value>>, Refusal> {
+pub(super) fn object<'a>(
+    map: &'a Map<String, Value>,
+    key: &str,
+) -> Result<Option<&'a Map<String, Value>>, Refusal> {
     typed(map, key, "object", Value::as_object)
 }
 

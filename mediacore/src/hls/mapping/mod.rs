@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 
 use super::language;
 use super::refusal::{Reason, Refusal};
-use super::set::{Bitrates, ClipSource, ClosedCaptions, MAX_CLIPS, MAX_SEQUENCES, Sequence, Set, Span, Timeline, TrackMask};
+use super::set::{
+    Bitrates, ClipSource, ClosedCaptions, MAX_CLIPS, MAX_SEQUENCES, Sequence, Set, Span, Timeline, TrackMask,
+};
 use crate::time::Millis;
 
 use json::{array, boolean, length, millis, number, object, text};
@@ -40,7 +42,8 @@ impl Set {
         if json.iter().all(u8::is_ascii_whitespace) {
             return Err(Refusal::new(Reason::EmptyMapping, "the mapping is empty"));
         }
-        let root: Value = serde_json::from_slice(json).map_err(|error| bad(format!("the mapping is no JSON: {error}")))?;
+        let root: Value =
+            serde_json::from_slice(json).map_err(|error| bad(format!("the mapping is no JSON: {error}")))?;
         let Value::Object(root) = root else {
             return Err(bad("the mapping is no JSON object"));
         };
@@ -48,13 +51,19 @@ impl Set {
         let clips = timeline.as_ref().map_or(1, |timeline| timeline.durations.len());
         let sequences = array(&root, "sequences")?.ok_or_else(|| bad("the mapping has no sequences"))?;
         if sequences.is_empty() || sequences.len() > MAX_SEQUENCES {
-            return Err(bad(format!("{} sequences, where 1 to {MAX_SEQUENCES} can be", sequences.len())));
+            return Err(bad(format!(
+                "{} sequences, where 1 to {MAX_SEQUENCES} can be",
+                sequences.len()
+            )));
         }
         let sequences = sequences.iter().enumerate();
         let sequences = sequences.map(|(place, value)| sequence(place, value, clips, timeline.is_some()));
         let segment_duration = length(&root, "segmentDuration")?;
         if let Some(duration) = segment_duration.filter(|duration| !SEGMENT.contains(&duration.0)) {
-            return Err(bad(format!("a segmentDuration of {} ms, where 500 to 600000 can be", duration.0)));
+            return Err(bad(format!(
+                "a segmentDuration of {} ms, where 500 to 600000 can be",
+                duration.0
+            )));
         }
         let mut set = Self {
             id: text(&root, "id")?.map(str::to_owned),
@@ -78,7 +87,9 @@ impl Set {
 
     /// Whether it says no more than where one file is.
     fn is_one_file(&self) -> bool {
-        let [sequence] = &self.sequences[..] else { return false };
+        let [sequence] = &self.sequences[..] else {
+            return false;
+        };
         let [clip] = &sequence.clips[..] else { return false };
         let only = Sequence {
             clips: vec![clip.clone()],
@@ -96,32 +107,53 @@ impl Set {
 }
 
 fn timeline(root: &Map<String, Value>) -> Result<Option<Timeline>, Refusal> {
-    let Some(durations) = array(root, "durations")? else { return Ok(None) };
+    let Some(durations) = array(root, "durations")? else {
+        return Ok(None);
+    };
     match text(root, "playlistType")? {
         None | Some("vod") => {}
         Some(kind @ ("live" | "event")) => {
-            return Err(Refusal::bad_request(format!("live sets (playlistType {kind}) are not supported")));
+            return Err(Refusal::bad_request(format!(
+                "live sets (playlistType {kind}) are not supported"
+            )));
         }
         Some(kind) => return Err(bad(format!("the playlistType {kind:?} is none"))),
     }
     if durations.is_empty() || durations.len() > MAX_CLIPS {
-        return Err(bad(format!("{} durations, where 1 to {MAX_CLIPS} can be", durations.len())));
+        return Err(bad(format!(
+            "{} durations, where 1 to {MAX_CLIPS} can be",
+            durations.len()
+        )));
     }
     let each = durations.iter().map(|value| match value.as_u64() {
         Some(ms @ 1..=MAX_CLIP) => Ok(Millis(ms)),
-        _ => Err(bad(format!("a duration of {value}, where 1 to {MAX_CLIP} ms can be"))),
+        _ => Err(bad(format!(
+            "a duration of {value}, where 1 to {MAX_CLIP} ms can be"
+        ))),
     });
     let durations: Vec<Millis> = each.collect::<Result<_, _>>()?;
-    let whole = durations.iter().fold(0_u64, |sum, clip| sum.saturating_add(clip.0));
+    let whole = durations
+        .iter()
+        .fold(0_u64, |sum, clip| sum.saturating_add(clip.0));
     if whole > MAX_TIMELINE {
-        return Err(bad(format!("durations of {whole} ms in all, where {MAX_TIMELINE} can be")));
+        return Err(bad(format!(
+            "durations of {whole} ms in all, where {MAX_TIMELINE} can be"
+        )));
     }
     let discontinuity = boolean(root, "discontinuity")?.unwrap_or(true);
-    Ok(Some(Timeline { durations, discontinuity }))
+    Ok(Some(Timeline {
+        durations,
+        discontinuity,
+    }))
 }
 
 fn sequence(place: usize, value: &Value, clips: usize, timed: bool) -> Result<Sequence, Refusal> {
-    let named = |refusal: Refusal| Refusal::new(refusal.reason, format!("sequence {}: {}", place + 1, refusal.detail));
+    let named = |refusal: Refusal| {
+        Refusal::new(
+            refusal.reason,
+            format!("sequence {}: {}", place + 1, refusal.detail),
+        )
+    };
     read_sequence(value, clips, timed).map_err(named)
 }
 
@@ -139,7 +171,9 @@ fn read_sequence(value: &Value, clips: usize, timed: bool) -> Result<Sequence, R
     };
     let numbered = list.iter().enumerate();
     let read = numbered.map(|(place, value)| {
-        clip::read(value).map_err(|refusal| Refusal::new(refusal.reason, format!("clip {}: {}", place + 1, refusal.detail)))
+        clip::read(value).map_err(|refusal| {
+            Refusal::new(refusal.reason, format!("clip {}: {}", place + 1, refusal.detail))
+        })
     });
     Ok(Sequence {
         uri: String::new(),
@@ -165,7 +199,9 @@ fn bitrates(sequence: &Map<String, Value>, key: &str) -> Result<Bitrates, Refusa
 }
 
 fn closed_captions(root: &Map<String, Value>) -> Result<Option<Vec<ClosedCaptions>>, Refusal> {
-    let Some(list) = array(root, "closedCaptions")? else { return Ok(None) };
+    let Some(list) = array(root, "closedCaptions")? else {
+        return Ok(None);
+    };
     let each = list.iter().map(|value| {
         let Value::Object(entry) = value else {
             return Err(bad("closedCaptions holds something that is no object"));
@@ -183,7 +219,11 @@ fn closed_captions(root: &Map<String, Value>) -> Result<Option<Vec<ClosedCaption
 
 /// A list of lengths.
 fn lengths(map: &Map<String, Value>, key: &str) -> Result<Option<Vec<Millis>>, Refusal> {
-    let Some(list) = array(map, key)? else { return Ok(None) };
-    let each = list.iter().map(|value| millis(value).ok_or_else(|| bad(format!("{key} holds {value}, which is no time in ms"))));
+    let Some(list) = array(map, key)? else {
+        return Ok(None);
+    };
+    let each = list.iter().map(|value| {
+        millis(value).ok_or_else(|| bad(format!("{key} holds {value}, which is no time in ms")))
+    });
     each.collect::<Result<_, _>>().map(Some)
 }

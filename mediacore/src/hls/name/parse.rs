@@ -37,14 +37,22 @@ impl Name {
             .or_else(|| between(&names.key, ".key").map(|rest| (What::Key, rest)))
             .or_else(|| between(&names.init, ".mp4").map(|rest| (What::Init { clip: None }, rest)));
         let Some((what, rest)) = found else {
-            return Err(Refusal::bad_request(format!("{name:?} names nothing that is served here")));
+            return Err(Refusal::bad_request(format!(
+                "{name:?} names nothing that is served here"
+            )));
         };
         let mut parser = Parser { rest };
         let parsed = parser.parse(what);
         match parsed {
             Some(parsed) if parser.rest.is_empty() || parser.rest == "-" => Ok(parsed),
-            Some(_) => Err(Refusal::bad_request(format!("{name:?}: what does {:?} mean?", parser.rest))),
-            None => Err(Refusal::bad_request(format!("{name:?} can't be read from {:?} on", parser.rest))),
+            Some(_) => Err(Refusal::bad_request(format!(
+                "{name:?}: what does {:?} mean?",
+                parser.rest
+            ))),
+            None => Err(Refusal::bad_request(format!(
+                "{name:?} can't be read from {:?} on",
+                parser.rest
+            ))),
         }
     }
 }
@@ -112,7 +120,10 @@ impl<'a> Parser<'a> {
     /// Digits as a number modulo 2³²; `None` when there are none.
     fn number(&mut self) -> Option<u32> {
         let digits = self.rest.len() - self.rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, rest) = self.rest.split_at_checked(digits).filter(|(number, _)| !number.is_empty())?;
+        let (number, rest) = self
+            .rest
+            .split_at_checked(digits)
+            .filter(|(number, _)| !number.is_empty())?;
         self.rest = rest;
         Some(number.bytes().fold(0_u32, |value, digit| {
             value.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))
@@ -148,7 +159,9 @@ impl<'a> Parser<'a> {
         let (mut ids, mut lists) = (0, 0);
         loop {
             let sequence = if self.token("f") {
-                let place = self.positive().filter(|place| usize::try_from(*place) <= Ok(MAX_SEQUENCES))?;
+                let place = self
+                    .positive()
+                    .filter(|place| usize::try_from(*place).is_ok_and(|place| place <= MAX_SEQUENCES))?;
                 Some(SequenceName::Place(place - 1))
             } else if self.token("s") {
                 ids += 1;

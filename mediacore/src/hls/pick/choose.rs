@@ -135,6 +135,7 @@ pub(in crate::hls) fn pick(
                         language,
                         label: label(sequence, language),
                         from: stretch.from,
+                        later: clip.shift.subtitles,
                         duration: stretch.length.map_or(end, |length| end.min(length)),
                         captions,
                     });

@@ -82,6 +82,8 @@ pub struct PickedCaptions {
     pub label: Option<String>,
     /// Where in the file the clip starts.
     pub from: Millis,
+    /// The forward shift asked for.
+    pub later: Millis,
     /// How long they are in this request: to the end of the last cue, clipped.
     pub duration: Millis,
 }

@@ -1,0 +1,1 @@
+//! Segments of fragmented MP4.

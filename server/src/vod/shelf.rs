@@ -64,7 +64,11 @@ impl Shelf {
     ///
     /// # Errors
     /// Those of `build`.
-    pub(crate) fn get_or_build<E>(&self, identity: Identity, build: impl FnOnce() -> Result<File, E>) -> Result<File, E> {
+    pub(crate) fn get_or_build<E>(
+        &self,
+        identity: Identity,
+        build: impl FnOnce() -> Result<File, E>,
+    ) -> Result<File, E> {
         if let Some(file) = self.get(&identity) {
             return Ok(file);
         }
@@ -176,7 +180,9 @@ mod tests {
         };
         let identities = identities(40);
         for identity in &identities {
-            shelf.get_or_build(*identity, || Ok::<_, ()>(captions(10_000))).unwrap();
+            shelf
+                .get_or_build(*identity, || Ok::<_, ()>(captions(10_000)))
+                .unwrap();
             assert!(shelf.get(&identities[0]).is_some());
         }
         let kept = identities.iter().filter(|one| shelf.get(one).is_some()).count();

@@ -27,8 +27,19 @@ pub struct Options {
     pub ignore_edit_list: bool,
     /// Opus tracks take part in fMP4; the reference leaves them out.
     pub opus: bool,
+    /// Faults of the reference that playlists repeat, so that an existing deployment's caches notice nothing.
+    pub mirrored: Mirrored,
     /// What one request may cost.
     pub limits: Limits,
+}
+
+/// Faults of the reference's playlists.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mirrored {
+    /// I-frame playlists forget the packet of the ID3 timestamp, and of a `concat` know the last file only.
+    pub iframes: bool,
+    /// A file without a byte has a media playlist without a segment.
+    pub empty_files: bool,
 }
 
 /// Where segments are cut, and what playlists say of it.
@@ -307,6 +318,10 @@ impl Options {
             unmuxed: false,
             ignore_edit_list: false,
             opus: false,
+            mirrored: Mirrored {
+                iframes: true,
+                empty_files: true,
+            },
             limits: Limits {
                 metadata: 128 << 20,
                 segment_bytes: 256 << 20,
@@ -327,6 +342,10 @@ impl Options {
         options.urls.absolute_master = false;
         options.urls.absolute_index = false;
         options.opus = true;
+        options.mirrored = Mirrored {
+            iframes: false,
+            empty_files: false,
+        };
         options.ts.announce_id3 = false;
         options.ts.registered_hevc = true;
         options.tags = Tags {

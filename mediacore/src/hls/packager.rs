@@ -12,7 +12,7 @@ use super::plan::{self, Place};
 use super::playlist::{self, KeyFrame};
 use super::refusal::{Reason, Refusal};
 use super::select::{self, Selection};
-use super::set::{Set, TrackMask};
+use super::set::{ClipSource, Set, TrackMask};
 use super::spans::{ClipSpan, Spans};
 use super::template::Variables;
 use super::{captions, crypt, fmp4, ts};
@@ -129,6 +129,7 @@ impl Work<'_> {
             spans: self.spans,
             options: self.options,
             open: self.open,
+            as_declared: false,
         }
     }
 
@@ -159,12 +160,28 @@ impl Work<'_> {
         let segments = plan::segments(self.set, self.options, &picked)?;
         let mut frames: Vec<KeyFrame> = Vec::new();
         let mut found = Vec::new();
+        let mirrored = self.options.mirrored.iframes;
+        let set = if mirrored {
+            self.last_files()?
+        } else {
+            Cow::Borrowed(self.set)
+        };
+        let selection = Selection {
+            set: &set,
+            as_declared: mirrored,
+            ..self.selection()
+        };
+        let mut options = Cow::Borrowed(&self.options.ts);
+        if mirrored && options.id3 {
+            options.to_mut().id3 = false;
+            options.to_mut().announce_id3 = true;
+        }
         if picked.of(Kind::Video).next().is_some() {
             for entry in &segments.entries {
                 let places = self.places(entry.number, picked.length)?;
-                let segment = select::segment(&self.selection(), entry.number, &places)?;
+                let segment = select::segment(&selection, entry.number, &places)?;
                 found.clear();
-                ts::key_frames(&segment, &self.options.ts, &mut found)?;
+                ts::key_frames(&segment, &options, &mut found)?;
                 frames.extend(found.iter().map(|key| KeyFrame {
                     segment: entry.number,
                     offset: key.offset,
@@ -174,6 +191,28 @@ impl Work<'_> {
             }
         }
         Ok(playlist_of(playlist::iframes(&context, frames)?))
+    }
+
+    /// The set as the reference sees it for I-frame playlists: of files that are played as one clip, only the last.
+    fn last_files(&self) -> Result<Cow<'_, Set>, Refusal> {
+        let mut set = Cow::Borrowed(self.set);
+        let span = self.spans.reference(self.set)?;
+        for (place, sequence) in self.set.sequences.iter().enumerate() {
+            for (number, clip) in sequence.clips.iter().enumerate() {
+                if let ClipSource::Concat { .. } = clip.source {
+                    let path = span.described(clip)?.path.to_owned();
+                    let clips = set
+                        .to_mut()
+                        .sequences
+                        .get_mut(place)
+                        .map(|sequence| &mut sequence.clips);
+                    if let Some(clip) = clips.and_then(|clips| clips.get_mut(number)) {
+                        clip.source = ClipSource::File(path);
+                    }
+                }
+            }
+        }
+        Ok(set)
     }
 
     fn key(&self) -> Result<Answer, Refusal> {
@@ -329,10 +368,11 @@ impl Work<'_> {
         }
     }
 
+    /// The same for all media of a location: the reference fills in no variable here.
     fn fixed_iv(&self) -> [u8; 16] {
         let encryption = &self.options.encryption;
         match encryption.iv_seed.as_ref().or(encryption.secret.as_ref()) {
-            Some(seed) => crypt::fixed_iv(&seed.expand(&self.variables())),
+            Some(seed) => crypt::fixed_iv(&seed.expand(&Variables::default())),
             None => crypt::fixed_iv(self.variables().uri),
         }
     }

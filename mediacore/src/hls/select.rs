@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::frames::{CLOCK, Clock, Frames, Segment, Stream};
 use super::name::Name;
-use super::options::{Limits, Options};
-use super::pick::{File, Open, first_from, in_mask, numbered, selected};
+use super::options::Options;
+use super::pick::{self, File, Open, first_from, in_mask, numbered, selected};
 use super::plan::Place;
 use super::refusal::{Reason, Refusal};
 use super::set::{Clip, Set, Shift, TrackMask};
@@ -14,7 +14,7 @@ use super::spans::{Spans, Stretch};
 use super::title::{Title, TitleTrack};
 use crate::codec::Kind;
 use crate::mp4::TrackIndex;
-use crate::time::{Millis, Ticks, TimeBase};
+use crate::time::{Millis, Ticks, TimeBase, Timescale};
 
 /// What every part of a segment is made with.
 pub(super) struct Selection<'a> {
@@ -23,6 +23,8 @@ pub(super) struct Selection<'a> {
     pub(super) spans: &'a Spans,
     pub(super) options: &'a Options,
     pub(super) open: &'a dyn Open,
+    /// Samples that a cut file no longer has are taken for there.
+    pub(super) as_declared: bool,
 }
 
 /// A track of one stretch, with the times between which its samples are taken.
@@ -66,7 +68,7 @@ pub(super) fn segment(selection: &Selection<'_>, number: u32, places: &[Place]) 
             "no track of the media is selected that this can carry",
         ));
     }
-    check(&streams, number, &selection.options.limits)?;
+    check(&mut streams, number, selection)?;
     let sequence_id = selected(selection.name, selection.set)?
         .first()
         .and_then(|(place, _)| selection.set.sequences.get(*place)?.id.clone());
@@ -91,8 +93,10 @@ fn stretches(
         };
         let clip = span.clip(sequence)?;
         for (at, stretch) in span.stretches(clip, place.from, place.to).iter().enumerate() {
-            let File::Title(title) = selection.open.open(stretch.path)? else {
-                continue;
+            let title = match selection.open.open(stretch.path)? {
+                File::Title(title) => title,
+                File::Captions(_) => continue,
+                File::Empty => return Err(pick::empty()),
             };
             let candidates = candidates(
                 selection,
@@ -209,13 +213,12 @@ fn add(selection: &Selection<'_>, candidates: Vec<Candidate>, streams: &mut Vec<
         let ticks = |at: Millis| at.floor_ticks(track.timescale).saturating_sub(delay);
         let first = first_from(index, ticks(candidate.from));
         let end = candidate.to.map(|to| first_from(index, ticks(to)));
-        let start = candidate.start.floor_ticks(track.timescale);
         let mut cut = Cut {
             track,
             index,
             delay,
             samples: first..end.unwrap_or(index.sample_count()),
-            origin: start,
+            origin: origin(index, delay, candidate.start, track.timescale),
         };
         let aligned = align && track.kind() == Kind::Video && !index.all_sync();
         if aligned && leader.is_none() {
@@ -225,6 +228,16 @@ fn add(selection: &Selection<'_>, candidates: Vec<Candidate>, streams: &mut Vec<
         }
         push(selection, candidate, &cut, leader.is_some(), streams);
     }
+}
+
+/// What is taken off the times of a clip that starts at `start` of its file: each track's first sample is at 0 then.
+fn origin(index: &TrackIndex, delay: Ticks, start: Millis, scale: Timescale) -> Ticks {
+    if start == Millis::ZERO {
+        return Ticks::ZERO;
+    }
+    let ticks = start.floor_ticks(scale);
+    let first = index.sample(first_from(index, ticks.saturating_sub(delay)));
+    first.map_or(ticks, |sample| sample.dts.saturating_add(delay))
 }
 
 /// Moves the cut of the leading video to sync samples; gives the times that the other tracks follow.
@@ -286,7 +299,9 @@ fn follow(
     };
     cut.samples = at(range.start)..until.map_or(cut.index.sample_count(), at);
     if candidate.start > Millis::ZERO {
-        cut.origin = origin.saturating_rescale(base, own);
+        let time = origin.saturating_rescale(base, own).saturating_sub(cut.delay);
+        let first = cut.index.sample(first_from(cut.index, time));
+        cut.origin = first.map_or(cut.origin, |sample| sample.dts.saturating_add(cut.delay));
     }
 }
 
@@ -346,19 +361,8 @@ fn clock(at: Millis) -> i64 {
     at.floor_ticks(CLOCK).0
 }
 
-fn check(streams: &[Stream], number: u32, limits: &Limits) -> Result<(), Refusal> {
-    let cut = |part: &Frames| {
-        part.index()
-            .is_some_and(|index| index.declared_samples() > index.sample_count())
-    };
-    let parts = || streams.iter().flat_map(|stream| &stream.parts);
-    if parts().any(cut) && parts().all(Frames::is_empty) {
-        let text = format!(
-            "the file was cut: nothing of segment {} is left",
-            u64::from(number) + 1
-        );
-        return Err(Refusal::new(Reason::BadData, text));
-    }
+fn check(streams: &mut [Stream], number: u32, selection: &Selection<'_>) -> Result<(), Refusal> {
+    let limits = &selection.options.limits;
     let frames: usize = streams.iter().map(Stream::len).sum();
     if frames > usize::try_from(limits.segment_frames).unwrap_or(usize::MAX) {
         let text = format!(
@@ -367,10 +371,28 @@ fn check(streams: &[Stream], number: u32, limits: &Limits) -> Result<(), Refusal
         );
         return Err(Refusal::bad_request(text));
     }
-    let bytes = parts().filter_map(|part| Some(part.index()?.samples(part.samples.clone())));
-    let bytes = bytes
-        .flatten()
-        .fold(0_u64, |sum, sample| sum.saturating_add(u64::from(sample.size)));
+    let mut bytes = 0_u64;
+    for part in streams.iter_mut().flat_map(|stream| &mut stream.parts) {
+        let length = part.title.source().length();
+        let Some(index) = part.index() else { continue };
+        let cut = !selection.as_declared && index.media_range().end > length;
+        let mut end = part.samples.end;
+        for sample in index.samples(part.samples.clone()) {
+            if cut && sample.end() > length {
+                end = sample.number;
+                break;
+            }
+            bytes = bytes.saturating_add(u64::from(sample.size));
+        }
+        part.samples.end = end;
+    }
+    if frames > 0 && streams.iter().all(Stream::is_empty) {
+        let text = format!(
+            "the file was cut: nothing of segment {} is left",
+            u64::from(number) + 1
+        );
+        return Err(Refusal::new(Reason::BadData, text));
+    }
     if bytes > limits.segment_bytes {
         let text = format!(
             "{bytes} bytes in one segment, where {} are allowed",

@@ -99,7 +99,7 @@ impl Title {
     /// # Errors
     /// Those of [`SampleIndex::open`]; `Malformed` also when a video or audio track's sample entry breaks off.
     pub fn open(source: Arc<dyn Source>) -> Result<Self> {
-        let index = SampleIndex::open(&Blocking(&*source), source.length())?;
+        let index = SampleIndex::open_declared(&Blocking(&*source), source.length())?;
         let mut tracks = Vec::new();
         for (place, track) in index.tracks().iter().enumerate() {
             match describe(place, track, &index) {
@@ -177,7 +177,7 @@ fn describe(place: usize, index: &TrackIndex, whole: &SampleIndex) -> Result<Opt
         Some(rate) if track.codec == Codec::Aac => u64::from(rate),
         _ => per_second(
             index.lead_bytes(RATE_SAMPLES),
-            index.declared_samples(),
+            index.sample_count(),
             RATE_SAMPLES,
             timescale,
             ticks,

@@ -10,8 +10,8 @@ use md5::{Digest, Md5};
 pub use aes128::encrypt;
 pub use sample::SampleCipher;
 
-/// What a location's secret (or the path of the media) makes the fixed IV differ from the key by.
-const IV_PREFIX: &[u8; 10] = b"initial iv";
+/// What is hashed in front of a location's secret, so that the fixed IV is not the key; the reference's figures.
+const IV_PREFIX: [u8; 10] = [0xA7, 0xC6, 0x17, 0xAB, 0x52, 0x2C, 0x40, 0x3C, 0xF6, 0x8A];
 
 /// The key of a secret: its MD5, as the reference derives it.
 pub fn key(secret: &str) -> [u8; 16] {

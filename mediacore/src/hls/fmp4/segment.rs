@@ -242,7 +242,8 @@ fn single(segment: &Segment, stream: &Stream, runs: &Runs, version: u32) -> Resu
                 Err(_) => full_boxed(out, b"tfdt", 1, 0, |out| put_u64(out, start)),
             }
             let flags = if video { 0xF01 } else { 0x301 };
-            full_boxed(out, b"trun", u8::from(video), flags, |out| {
+            let signed = video && frames.iter().any(|(_, frame)| composition(frame, stream) < 0);
+            full_boxed(out, b"trun", u8::from(signed || video && dash), flags, |out| {
                 put_u32(out, u32::try_from(frames.len()).unwrap_or(u32::MAX));
                 offsets.push((out.len(), 0));
                 put_u32(out, 0);

@@ -25,8 +25,6 @@ pub(in crate::hls) fn selected(name: &Name, set: &Set) -> Result<Vec<(usize, Tra
         for selector in &name.selectors {
             let named = match &selector.sequence {
                 None => true,
-                // A plain file has no other sequence that could be meant.
-                Some(_) if set.plain => true,
                 Some(SequenceName::Place(wanted)) => usize::try_from(*wanted) == Ok(place),
                 Some(SequenceName::Id(wanted)) => sequence.id.as_ref() == Some(wanted),
             };
@@ -40,18 +38,27 @@ pub(in crate::hls) fn selected(name: &Name, set: &Set) -> Result<Vec<(usize, Tra
         }
         match mask {
             Some(mask) => found.push((place, mask)),
-            None if name.selectors.is_empty() => found.push((place, usual)),
+            // A plain file has no other sequence that could be meant.
+            None if name.selectors.is_empty() || set.plain => found.push((place, usual)),
             None => {}
         }
     }
     if found.is_empty() {
         return Err(Refusal::bad_request("no sequence of the set is selected"));
     }
-    if found.len() > 2 && name.what != What::Master {
-        let text = format!("{} sequences where two at most can be combined", found.len());
-        return Err(Refusal::bad_request(text));
+    if found.len() > 2 && name.what == What::Index {
+        return Err(too_many(found.len()));
     }
     Ok(found)
+}
+
+/// For a file without a byte.
+pub(in crate::hls) fn empty() -> Refusal {
+    Refusal::bad_request("the file is empty")
+}
+
+fn too_many(sequences: usize) -> Refusal {
+    Refusal::bad_request(format!("{sequences} sequences where two at most can be combined"))
 }
 
 /// Whether a track of `codec` takes part in what is asked for.
@@ -126,6 +133,8 @@ pub(in crate::hls) fn pick(
         let clip = span.clip(sequence)?;
         let stretch = span.described(clip)?;
         match open.open(stretch.path)? {
+            File::Empty if name.what == What::Index && options.mirrored.empty_files => return Ok(picked),
+            File::Empty => return Err(empty()),
             File::Captions(captions) => {
                 let end = captions.length().saturating_sub(stretch.from);
                 let language = sequence.language.or(Some(Language::new("eng")));

@@ -11,7 +11,7 @@ use crate::codec::{Kind, Language};
 use crate::mp4::TrackIndex;
 use crate::time::{Millis, Ticks};
 
-pub(super) use choose::{in_mask, numbered, pick, selected};
+pub(super) use choose::{empty, in_mask, numbered, pick, selected};
 
 /// A file as a clip needs it.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub enum File {
     Title(Arc<Title>),
     /// Subtitles.
     Captions(Arc<super::captions::Captions>),
+    /// There is no byte in it.
+    Empty,
 }
 
 /// Where the packager gets its files. Implementations keep opened files in a [`crate::cache`].

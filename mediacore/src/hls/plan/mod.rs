@@ -6,6 +6,8 @@ mod grid;
 mod place;
 mod stretch;
 #[cfg(test)]
+pub(super) mod synthetic;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
@@ -17,7 +19,7 @@ pub use place::{Place, place, place_at_keys};
 use super::options::{Durations, LengthPolicy, Options, Segmentation};
 use super::pick::{Pick, Picked};
 use super::refusal::Refusal;
-use super::set::{KeyFrames, Set};
+use super::set::{ClipSource, KeyFrames, Set};
 use crate::codec::Kind;
 use crate::time::{Millis, Ticks, TimeBase, Timescale};
 
@@ -72,13 +74,14 @@ pub fn segmentation<'a>(set: &Set, configured: &'a Segmentation) -> Cow<'a, Segm
     }
 }
 
-/// The key frames that the clips of one sequence tell, one entry for each clip; empty when none of them does.
+/// The key frames that the clips of one sequence tell, one entry for each clip; empty when none of them does, or when the
+/// beginning of the set is cut off, from where they no longer count.
 pub fn told_keys(set: &Set, sequence: usize) -> Vec<Option<&KeyFrames>> {
     let clips = set
         .sequences
         .get(sequence)
         .map_or(&[][..], |sequence| &sequence.clips);
-    if clips.iter().all(|clip| clip.key_frames.is_none()) {
+    if set.span.from > Millis::ZERO || clips.iter().all(|clip| clip.key_frames.is_none()) {
         return Vec::new();
     }
     clips.iter().map(|clip| clip.key_frames.as_ref()).collect()
@@ -100,7 +103,7 @@ pub fn segments(set: &Set, options: &Options, picked: &Picked) -> Result<Segment
     if set.timeline.is_none()
         && keys.is_empty()
         && segmentation.durations == Durations::Accurate
-        && let Some(main) = main_track(set, &segmentation, picked)
+        && let Some(main) = main_track(set, options, &segmentation, picked)
     {
         return accurate(&main, length, picked.length, &segmentation, limit);
     }
@@ -120,16 +123,29 @@ fn listed_length(picked: &Picked, policy: LengthPolicy) -> Millis {
     captions.max().unwrap_or(length)
 }
 
-fn main_track<'a>(set: &Set, segmentation: &Segmentation, picked: &'a Picked) -> Option<Main<'a>> {
+/// The track whose samples tell the durations; none where several files are played as one.
+fn main_track<'a>(
+    set: &Set,
+    options: &Options,
+    segmentation: &Segmentation,
+    picked: &'a Picked,
+) -> Option<Main<'a>> {
     let video = picked.of(Kind::Video).next();
     let pick: &Pick = video.or_else(|| picked.tracks.first())?;
     let track = pick.described()?;
     let index = pick.title.samples(track)?;
-    let aligned = segmentation.align && track.kind() == Kind::Video && !index.all_sync();
     let clip = set.sequences.get(pick.sequence)?.clips.first()?;
+    let ClipSource::File(_) = &clip.source else {
+        return None;
+    };
+    let delay = match options.ignore_edit_list {
+        true => Ticks::ZERO,
+        false => track.delay,
+    };
     let from = clip.from.saturating_add(set.span.from);
     let to = set.span.to.map(|to| clip.from.saturating_add(to));
-    Some(Main::new(index, track.delay, from, to, pick.duration, aligned))
+    let aligned = segmentation.align && track.kind() == Kind::Video && !index.all_sync();
+    Some(Main::new(index, delay, from, to, pick.duration, aligned))
 }
 
 fn check_count(count: u32, limit: u32) -> Result<(), Refusal> {

@@ -1,8 +1,9 @@
 //! Multivariant playlists.
 
 use super::urls::{Base, Tracks};
-use super::{Context, codecs, language, media, text};
+use super::{Context, codec as codec_of, codecs, media, only_in_fmp4, text};
 use crate::codec::{Codec, Kind, Language};
+use crate::hls::language;
 use crate::hls::options::{ContainerChoice, Method};
 use crate::hls::pick::Pick;
 use crate::hls::refusal::Refusal;
@@ -166,7 +167,7 @@ impl<'a> Master<'a> {
     fn push_variants(&self, out: &mut String) -> Vec<Variant<'a>> {
         let mut codecs: Vec<Option<Codec>> = Vec::new();
         for pick in &self.audio {
-            let codec = pick.described().map(TitleTrack::codec);
+            let codec = codec_of(pick);
             if !codecs.contains(&codec) {
                 codecs.push(codec);
             }
@@ -244,9 +245,9 @@ impl<'a> Master<'a> {
         text::number(out, bitrates.fold(0, u64::saturating_add));
         if let Some((_, track)) = video {
             push_resolution(out, track);
-            if track.frame_duration > 0 {
+            if let Some(rate) = 90_000_000_u64.checked_div(track.frame_duration) {
                 out.push_str(",FRAME-RATE=");
-                text::thousandths(out, 90_000_000 / track.frame_duration);
+                text::thousandths(out, rate);
             }
         }
         out.push_str(",CODECS=\"");
@@ -304,7 +305,10 @@ impl<'a> Master<'a> {
         };
         let Some(bitrate) = track.key_bitrate else { return };
         let packed = match options.container {
-            ContainerChoice::Auto => track.codec() == Codec::H264,
+            ContainerChoice::Auto => {
+                let mut picks = variant.tracks.iter().filter_map(Tracks::pick);
+                track.codec() == Codec::H264 && !picks.any(|pick| only_in_fmp4(options, pick))
+            }
             _ => matches!(track.codec(), Codec::H264 | Codec::Hevc),
         };
         if !packed || !codecs::four_byte_lengths(track) {
@@ -344,10 +348,8 @@ fn renditions<'a>(context: &'a Context<'a>) -> Vec<&'a Pick> {
     let told_apart = labels.any(|label| Some(label) != first);
     let mut renditions: Vec<&'a Pick> = Vec::new();
     for pick in context.picked.of(Kind::Audio) {
-        let same = |other: &&Pick| {
-            let codec = |pick: &Pick| pick.described().map(TitleTrack::codec);
-            codec(pick) == codec(other) && (!told_apart || pick.label == other.label)
-        };
+        let same =
+            |other: &&Pick| codec_of(pick) == codec_of(other) && (!told_apart || pick.label == other.label);
         let told = !told_apart || label(pick).is_some();
         if told && !renditions.iter().any(same) {
             renditions.push(pick);
@@ -357,7 +359,7 @@ fn renditions<'a>(context: &'a Context<'a>) -> Vec<&'a Pick> {
 }
 
 fn is(pick: &Pick, codec: Codec) -> bool {
-    pick.described().is_some_and(|track| track.codec() == codec)
+    codec_of(pick) == Some(codec)
 }
 
 /// With `whole` the language keeps its three letters, as the reference tells it where no mapping gave it.

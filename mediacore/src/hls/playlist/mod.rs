@@ -3,7 +3,6 @@
 mod codecs;
 mod iframes;
 mod key;
-mod language;
 mod master;
 mod media;
 #[cfg(test)]
@@ -18,8 +17,9 @@ pub use media::media;
 
 use super::options::{Container, ContainerChoice, Options};
 use super::packager::Request;
-use super::pick::Picked;
+use super::pick::{Pick, Picked};
 use super::set::Set;
+use super::title::TitleTrack;
 use crate::codec::Codec;
 
 /// The MIME type of all playlists.
@@ -39,7 +39,7 @@ pub struct Context<'a> {
 }
 
 /// The container that playlists name for the segments of the selected tracks: subtitles alone are WebVTT; video that is not
-/// H.264 is in fMP4 unless the options say otherwise.
+/// H.264, and audio that MPEG-TS has no place for, is in fMP4 unless the options say otherwise.
 pub fn container(options: &Options, picked: &Picked) -> Container {
     let Some(first) = picked.tracks.first() else {
         return Container::Vtt;
@@ -47,9 +47,26 @@ pub fn container(options: &Options, picked: &Picked) -> Container {
     match options.container {
         ContainerChoice::Ts => Container::Ts,
         ContainerChoice::Fmp4 => Container::Fmp4,
-        ContainerChoice::Auto => match first.described().map(|track| track.codec()) {
-            Some(Codec::Hevc | Codec::Av1 | Codec::Vp9) => Container::Fmp4,
-            _ => Container::Ts,
-        },
+        ContainerChoice::Auto => {
+            let video = matches!(codec(first), Some(Codec::Hevc | Codec::Av1 | Codec::Vp9));
+            let audio = || picked.tracks.iter().any(|pick| only_in_fmp4(options, pick));
+            match video || audio() {
+                true => Container::Fmp4,
+                false => Container::Ts,
+            }
+        }
     }
+}
+
+/// Whether this is audio that MPEG-TS has no place for. The reference names MPEG-TS all the same.
+fn only_in_fmp4(options: &Options, pick: &Pick) -> bool {
+    match codec(pick) {
+        Some(Codec::Opus) => true,
+        Some(Codec::Flac) => !options.tags.obsolete,
+        _ => false,
+    }
+}
+
+fn codec(pick: &Pick) -> Option<Codec> {
+    pick.described().map(TitleTrack::codec)
 }

@@ -116,7 +116,12 @@ impl<'a> From<&'a Pick> for Tracks<'a> {
     }
 }
 
-impl Tracks<'_> {
+impl<'a> Tracks<'a> {
+    /// The track; `None` for subtitles.
+    pub(super) fn pick(&self) -> Option<&'a Pick> {
+        self.track
+    }
+
     /// The only file of a sequence.
     pub(super) fn of(sequence: usize) -> Self {
         Self {

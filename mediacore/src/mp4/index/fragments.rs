@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::chunks::{Chunks, Sizes};
 use super::compositions::Compositions;
 use super::moov::Extends;
-use super::tables::{Claimed, Sync, Tables};
+use super::tables::{Sync, Tables};
 use super::times::Times;
 use super::track::TrackIndex;
 use super::{Note, note, wide};
@@ -427,7 +427,6 @@ impl Growing {
             } else {
                 Sync::List(self.sync)
             },
-            claimed: Claimed::default(),
         }
     }
 }

@@ -53,7 +53,16 @@ impl SampleIndex {
     /// `LimitExceeded` for more than [`limits`] allows, `Storage` when reading fails. A file that was cut is no error as
     /// long as a sample is left: see [`SampleIndex::notes`].
     pub fn open<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<Self> {
-        scan::open(source, size)
+        scan::open(source, size, size)
+    }
+
+    /// As [`SampleIndex::open`], but keeps the samples that its tables place beyond the end of a file that was cut: who reads
+    /// them has to look whether they are there.
+    ///
+    /// # Errors
+    /// Those of [`SampleIndex::open`].
+    pub fn open_declared<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<Self> {
+        scan::open(source, size, u64::MAX)
     }
 
     /// What the `mvhd` says about the whole.

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mp4::boxes::{BoxError, BoxHeader, BoxPath, BoxProblem, Cursor, FourCc, ReadAt};
 use crate::mp4::limits;
 
-/// See [`SampleIndex::open`].
-pub(super) fn open<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<SampleIndex> {
+/// See [`SampleIndex::open`]; samples of the `moov` beyond `end_of_media` are left out.
+pub(super) fn open<R: ReadAt + ?Sized>(source: &R, size: u64, end_of_media: u64) -> Result<SampleIndex> {
     let mut file = File {
         source,
         size,
@@ -24,7 +24,7 @@ pub(super) fn open<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<SampleIn
         let at = moov_at.saturating_add(header.header);
         Moov::read(
             Cursor::new(&body, at, BoxPath::root(FourCc::MOOV)),
-            size,
+            end_of_media,
             &mut notes,
         )?
     };

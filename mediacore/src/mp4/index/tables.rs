@@ -20,15 +20,6 @@ pub(super) struct Tables {
     pub(super) sizes: Sizes,
     pub(super) chunks: Chunks,
     pub(super) sync: Sync,
-    pub(super) claimed: Claimed,
-}
-
-/// What the tables of a file that was cut say of all samples, those that are not there too.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Claimed {
-    pub(super) count: u32,
-    /// The bytes of the first 100 000 at most.
-    pub(super) bytes: u64,
 }
 
 /// Which samples decoding can start at.
@@ -152,14 +143,6 @@ impl<'a> Stbl<'a> {
             note(notes, Note::Truncated { track: id, first });
         }
         let mut sizes = sizes;
-        let all = Claimed {
-            count: claimed,
-            bytes: if placed.beyond {
-                sizes.sum(0, claimed.min(100_000))
-            } else {
-                0
-            },
-        };
         if let Sizes::Each(list) = &mut sizes {
             list.truncate(wide(count));
             list.shrink_to_fit();
@@ -176,7 +159,6 @@ impl<'a> Stbl<'a> {
                 Some(at) => sync(at, count)?,
                 None => Sync::All,
             },
-            claimed: all,
         };
         Ok((tables, claimed))
     }

@@ -149,19 +149,9 @@ impl TrackIndex {
         self.header.duration
     }
 
-    /// How many samples the `moov`'s tables claim, those beyond the end of the file too; in a fragmented file the number
-    /// there is.
-    pub fn declared_samples(&self) -> u32 {
-        self.tables.claimed.count.max(self.tables.count)
-    }
-
-    /// The bytes of the first `samples` samples, but of not more than the first 100 000, those beyond the end of the file
-    /// too.
+    /// The bytes of the first `samples` samples.
     pub fn lead_bytes(&self, samples: u32) -> u64 {
-        match self.tables.claimed.count > self.tables.count {
-            true => self.tables.claimed.bytes,
-            false => self.tables.sizes.sum(0, samples.min(self.tables.count)),
-        }
+        self.tables.sizes.sum(0, samples.min(self.tables.count))
     }
 
     /// How many sync samples are listed; `None` when every sample is one.

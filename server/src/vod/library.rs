@@ -1,18 +1,17 @@
 //! [`Library`]: files as the packager needs them, opened once and kept while they do not change.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use mediacore::Result;
+use mediacore::hls::captions::Captions;
 use mediacore::hls::{self, Open, Reason, Refusal, Title};
-use mediacore::layout::{FileSource, Source};
+use mediacore::layout::{FileSource, Layout, Source, Wait};
+use mediacore::{Error, Result};
 
 use super::files::{Folder, Identity};
-
-/// Opened files that are kept.
-const KEPT: usize = 4096;
+use super::shelf::Shelf;
 
 /// Where media comes from.
 #[derive(Debug)]
@@ -20,7 +19,9 @@ pub(crate) struct Library {
     folder: Folder,
     /// What stands before a path in the folder: the location of a URL, or the folder's own path.
     prefix: String,
-    opened: Mutex<HashMap<Identity, hls::File>>,
+    shelf: Shelf,
+    /// Bytes of the longest subtitle file.
+    limit: u64,
 }
 
 impl Library {
@@ -46,7 +47,8 @@ impl Library {
         Ok(Self {
             folder: Folder::open(root)?,
             prefix,
-            opened: Mutex::default(),
+            shelf: Shelf::default(),
+            limit: 16 << 20,
         })
     }
 
@@ -62,32 +64,31 @@ impl Library {
         }
     }
 
-    fn kept(&self, identity: &Identity) -> Option<hls::File> {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.get(identity).cloned()
-    }
-
-    fn keep(&self, identity: Identity, file: &hls::File) {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if opened.len() >= KEPT {
-            opened.clear();
-        }
-        opened.insert(identity, file.clone());
-    }
-
     fn read(&self, path: &str) -> Result<(hls::File, Identity), Refusal> {
         let (file, identity) = self.folder.file(self.inner(path))?;
-        if let Some(kept) = self.kept(&identity) {
-            return Ok((kept, identity));
-        }
+        let opened = self
+            .shelf
+            .get_or_build(identity, || self.build(path, file, identity))?;
+        Ok((opened, identity))
+    }
+
+    fn build(&self, path: &str, file: File, identity: Identity) -> Result<hls::File, Refusal> {
+        let named = |error: Error| Refusal::from(error.context(path.to_owned()));
         if identity.size() == 0 {
             return Err(Refusal::bad_request(format!("{path} is empty")));
         }
         let source: Arc<dyn Source> = Arc::new(FileSource::new(file, identity.size()));
-        let title = Title::open(source).map_err(|error| Refusal::from(error.context(path.to_owned())))?;
-        let opened = hls::File::Title(Arc::new(title));
-        self.keep(identity, &opened);
-        Ok((opened, identity))
+        let mut start = [0; 64];
+        let failed = |error| named(Error::storage("read the start of the file", error));
+        let count = source.read(&mut start, 0, Wait::Yes).map_err(failed)?;
+        if Captions::sniff(start.get(..count.unwrap_or(0)).unwrap_or_default()) {
+            let mut whole = Layout::new();
+            whole.push_file(&source, 0..identity.size());
+            let text = whole.to_bytes(self.limit).map_err(named)?;
+            let captions = Captions::parse(&text).map_err(named)?;
+            return Ok(hls::File::Captions(Arc::new(captions)));
+        }
+        Ok(hls::File::Title(Arc::new(Title::open(source).map_err(named)?)))
     }
 }
 
@@ -126,7 +127,7 @@ impl Open for Opening<'_> {
         let kept = self
             .library
             .identity(path)
-            .and_then(|identity| Some((self.library.kept(&identity)?, identity)));
+            .and_then(|identity| Some((self.library.shelf.get(&identity)?, identity)));
         let (file, identity) = match kept {
             Some(kept) => kept,
             None if self.may_wait => self.library.read(path)?,

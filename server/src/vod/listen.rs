@@ -101,7 +101,6 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(limits.header_bytes)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(Watched::new(stream, limits.stalled)), answer);
     let mut connection = pin!(connection);
     let done = tokio::select! {

@@ -25,17 +25,24 @@ impl Target {
     /// # Errors
     /// `NotFound` outside of `location`, `BadRequest` for a path or a name that can't be read.
     pub(crate) fn parse(path: &str, location: &str, options: &Options) -> Result<Self, Refusal> {
-        let path = Location::parse(&uri::decode(path)?, &options.urls)?;
         let inside = |path: &str| {
             path.strip_prefix(location)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
-        if !inside(&path.directory) || !path.uris.iter().all(|uri| inside(&uri.path)) {
-            return Err(Refusal::new(Reason::NotFound, "nothing is served at this path"));
+        let nothing = || Refusal::new(Reason::NotFound, "nothing is served at this path");
+        let decoded = uri::decode(path)?;
+        if !inside(&decoded) {
+            return Err(nothing());
+        }
+        let path = Location::parse(&decoded, &options.urls)?;
+        let name = Name::parse(&path.name, &options.urls.names)?;
+        // A path parameter or a multi URI may have put something in front.
+        if !path.uris.iter().all(|uri| inside(&uri.path)) {
+            return Err(nothing());
         }
         Ok(Self {
-            name: Name::parse(&path.name, &options.urls.names)?,
             path,
+            name,
             prefix: location.len(),
         })
     }

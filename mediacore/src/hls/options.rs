@@ -36,7 +36,8 @@ pub struct Options {
 /// Faults of the reference's playlists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mirrored {
-    /// I-frame playlists forget the packet of the ID3 timestamp, and of a `concat` know the last file only.
+    /// I-frame playlists forget the packet of the ID3 timestamp in all segments but the first, and of a `concat` they know the
+    /// last file only.
     pub iframes: bool,
     /// A file without a byte has a media playlist without a segment.
     pub empty_files: bool,

@@ -172,16 +172,16 @@ impl Work<'_> {
             ..self.selection()
         };
         let mut options = Cow::Borrowed(&self.options.ts);
-        if mirrored && options.id3 {
-            options.to_mut().id3 = false;
-            options.to_mut().announce_id3 = true;
-        }
         if picked.of(Kind::Video).next().is_some() {
             for entry in &segments.entries {
                 let places = self.places(entry.number, picked.length)?;
                 let segment = select::segment(&selection, entry.number, &places)?;
                 found.clear();
                 ts::key_frames(&segment, &options, &mut found)?;
+                if mirrored && options.id3 {
+                    options.to_mut().id3 = false;
+                    options.to_mut().announce_id3 = true;
+                }
                 frames.extend(found.iter().map(|key| KeyFrame {
                     segment: entry.number,
                     offset: key.offset,

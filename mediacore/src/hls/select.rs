@@ -34,9 +34,13 @@ struct Candidate {
     /// Which clip of the timeline.
     clip: u32,
     clip_shift: Shift,
-    /// In milliseconds of the file.
+    /// When the clip ends on the timeline that is sent, in 90 kHz.
+    clip_end: Option<i64>,
+    /// In milliseconds of the file; `to` is `None` for what reaches to the end of the stretch.
     from: Millis,
     to: Option<Millis>,
+    /// Where the stretch ends in the file.
+    end: Option<Millis>,
     /// Where the stretch starts in the file, and on the timeline that is sent.
     start: Millis,
     base: Millis,
@@ -110,7 +114,7 @@ fn stretches(
             );
             match found.get_mut(at) {
                 Some((others, _)) => others.extend(candidates),
-                None => found.push((candidates, span.origin)),
+                None => found.push((candidates, span.origin.saturating_sub(span.base))),
             }
         }
     }
@@ -145,10 +149,9 @@ fn candidates(
     let languages = &selection.name.languages;
     let in_file = |at: Millis| stretch.from.saturating_add(at.saturating_sub(stretch.at));
     let end = stretch.length.map(|length| stretch.from.saturating_add(length));
-    let to = match (place.to.map(in_file), end) {
-        (Some(to), Some(end)) => Some(to.min(end)),
-        (to, end) => to.or(end),
-    };
+    let to = place.to.map(in_file).filter(|to| end.is_none_or(|end| *to < end));
+    let timed = stretch.length.filter(|_| selection.set.timeline.is_some());
+    let clip_end = timed.map(|length| clock(base.saturating_add(stretch.at).saturating_add(length)));
     let tracks = numbered(title, selection.name.what, selection.options);
     let wanted = tracks.filter(|(_, number, track)| {
         let spoken = || {
@@ -166,8 +169,10 @@ fn candidates(
             track,
             clip: u32::try_from(place.clip).unwrap_or(u32::MAX),
             clip_shift: clip.shift,
+            clip_end,
             from: in_file(place.from.max(stretch.at)),
             to,
+            end,
             start: stretch.from,
             base: base.saturating_add(stretch.at),
         })
@@ -190,6 +195,8 @@ struct Cut<'a> {
     index: &'a TrackIndex,
     delay: Ticks,
     samples: Range<u32>,
+    /// The first sample after the stretch.
+    limit: u32,
     /// What is taken off every DTS.
     origin: Ticks,
 }
@@ -211,13 +218,17 @@ fn add(selection: &Selection<'_>, candidates: Vec<Candidate>, streams: &mut Vec<
             track.delay
         };
         let ticks = |at: Millis| at.floor_ticks(track.timescale).saturating_sub(delay);
-        let first = first_from(index, ticks(candidate.from));
-        let end = candidate.to.map(|to| first_from(index, ticks(to)));
+        let limit = candidate
+            .end
+            .map_or(index.sample_count(), |end| first_from(index, ticks(end)));
+        let first = first_from(index, ticks(candidate.from)).min(limit);
+        let end = candidate.to.map(|to| first_from(index, ticks(to)).min(limit));
         let mut cut = Cut {
             track,
             index,
             delay,
-            samples: first..end.unwrap_or(index.sample_count()),
+            samples: first..end.unwrap_or(limit),
+            limit,
             origin: origin(index, delay, candidate.start, track.timescale),
         };
         let aligned = align && track.kind() == Kind::Video && !index.all_sync();
@@ -247,17 +258,17 @@ fn lead(
     candidate: &Candidate,
 ) -> (Range<Ticks>, Option<Ticks>, Ticks, TimeBase) {
     let index = cut.index;
-    let count = index.sample_count();
-    let first = index.sync_after(cut.samples.start).unwrap_or(count);
-    let stop = end.and_then(|end| index.sync_after(end));
-    cut.samples = first..stop.unwrap_or(count);
+    let sync_from = |number| index.sync_after(number).filter(|number| *number < cut.limit);
+    let first = sync_from(cut.samples.start);
+    let stop = end.and_then(sync_from);
+    cut.samples = first.unwrap_or(cut.limit)..stop.unwrap_or(cut.limit);
     let time = |number: u32| {
         index
             .sample(number)
             .map(|sample| sample.dts.saturating_add(cut.delay))
     };
     let whole = index.end().saturating_add(cut.delay);
-    let from = time(first).unwrap_or(whole);
+    let from = first.and_then(time).unwrap_or(whole);
     let until = stop.and_then(time);
     if candidate.start > Millis::ZERO {
         // A clip starts at a sync sample too.
@@ -268,8 +279,7 @@ fn lead(
         let clip = index.sync_after(first_from(index, clip)).and_then(time);
         cut.origin = clip.unwrap_or(cut.origin);
     }
-    let none = first >= count;
-    let range = if none {
+    let range = if first.is_none() {
         Ticks(1)..Ticks(0)
     } else {
         from..until.unwrap_or(whole)
@@ -297,7 +307,7 @@ fn follow(
             time.saturating_rescale(base, own).saturating_sub(cut.delay),
         )
     };
-    cut.samples = at(range.start)..until.map_or(cut.index.sample_count(), at);
+    cut.samples = at(range.start)..until.map_or(cut.limit, |until| at(until).min(cut.limit));
     if candidate.start > Millis::ZERO {
         let time = origin.saturating_rescale(base, own).saturating_sub(cut.delay);
         let first = cut.index.sample(first_from(cut.index, time));
@@ -333,11 +343,12 @@ fn push(
         samples,
         clock,
         clip: candidate.clip,
+        end: candidate.clip_end,
     };
     let start = match frames.iter().next() {
         Some(frame) => frame.dts,
-        None if led && kind == Kind::Audio => 0,
-        None => clock.time(cut.index.end().0),
+        None if led && kind == Kind::Video => clock.time(cut.index.end().0),
+        None => 0,
     };
     if let Some(stream) = streams.iter_mut().find(|stream| stream.kind() == kind) {
         if stream.is_empty() {

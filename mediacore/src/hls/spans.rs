@@ -61,7 +61,7 @@ impl Spans {
                 from,
                 length,
                 base: Millis::ZERO,
-                origin: from,
+                origin: Millis::ZERO,
             };
             return Ok(Self {
                 clips: vec![clip],
@@ -148,12 +148,15 @@ impl ClipSpan {
                 let mut found = Vec::new();
                 // Positions on the concatenation's own timeline, of which the clip starts at `skip`.
                 let mut at = *offset;
-                for (path, duration) in paths.iter().zip(durations) {
+                let count = paths.len().min(durations.len());
+                for (number, (path, duration)) in (1..).zip(paths.iter().zip(durations)) {
                     let end = at.saturating_add(*duration);
                     let start = at.max(skip);
                     let stop = self
                         .length
                         .map_or(end, |length| end.min(skip.saturating_add(length)));
+                    // The file in which the clip ends has no end of its own: segments may reach to its next sync sample.
+                    let last = stop < end || number == count;
                     let place = start.saturating_sub(skip);
                     let length = stop.saturating_sub(start);
                     let reaches = length > Millis::ZERO && place.saturating_add(length) > from;
@@ -162,7 +165,7 @@ impl ClipSpan {
                             path,
                             from: start.saturating_sub(at),
                             at: place,
-                            length: Some(length),
+                            length: (!last).then_some(length),
                         });
                     }
                     at = end;

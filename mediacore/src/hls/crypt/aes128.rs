@@ -5,14 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aes::Aes128;
-use aes::cipher::inout::InOutBuf;
-use aes::cipher::{BlockEncryptMut, KeyIvInit};
+use aes::cipher::KeyInit;
 
+use super::chain::{self, BLOCK};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{Filled, Layout, Make, Producer, Reader, Wait};
-
-/// Bytes of a block.
-const BLOCK: usize = 16;
 
 /// How much is encrypted at a time where nothing of it is sent.
 const SKIP: usize = 64 << 10;
@@ -48,7 +45,8 @@ impl Make for Encrypted {
 
     fn open(self: Arc<Self>, range: Range<u64>) -> Box<dyn Producer> {
         Box::new(Encrypting {
-            cipher: cbc::Encryptor::new(&self.key.into(), &self.iv.into()),
+            cipher: Aes128::new(&self.key.into()),
+            last: self.iv,
             reader: self.layout.reader(),
             plain_left: self.layout.length(),
             skip: range.start,
@@ -61,7 +59,9 @@ impl Make for Encrypted {
 }
 
 struct Encrypting {
-    cipher: cbc::Encryptor<Aes128>,
+    cipher: Aes128,
+    /// The IV, then the last encrypted block.
+    last: [u8; BLOCK],
     reader: Reader,
     /// Bytes that the reader has yet to give.
     plain_left: u64,
@@ -126,8 +126,8 @@ impl Encrypting {
         self.rest
             .extend_from_slice(out.get(from + whole..).unwrap_or_default());
         out.truncate(from + whole);
-        let (blocks, _) = InOutBuf::from(out.get_mut(from..).unwrap_or_default()).into_chunks();
-        self.cipher.encrypt_blocks_inout_mut(blocks);
+        let (blocks, _) = out.get_mut(from..).unwrap_or_default().as_chunks_mut();
+        chain::encrypt(&self.cipher, &mut self.last, blocks);
         Ok(whole > 0)
     }
 }

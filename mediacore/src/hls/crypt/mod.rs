@@ -1,6 +1,7 @@
 //! Encryption of segments: keys and IVs, whole segments by AES-128, single samples by SAMPLE-AES (RFC 8216, 5.2).
 
 mod aes128;
+mod chain;
 mod sample;
 #[cfg(test)]
 mod tests;

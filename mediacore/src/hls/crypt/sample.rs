@@ -4,14 +4,11 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use aes::Aes128;
-use aes::cipher::inout::InOutBuf;
-use aes::cipher::{BlockEncryptMut, InnerIvInit, KeyInit};
+use aes::cipher::KeyInit;
 use memchr::memmem::Finder;
 
+use super::chain::{self, BLOCK};
 use crate::codec::h264;
-
-/// Bytes of a block.
-const BLOCK: usize = 16;
 
 /// The clear bytes at the front of an audio frame's payload; an ADTS header is not counted.
 const AUDIO_LEADER: usize = 16;
@@ -51,8 +48,8 @@ impl SampleCipher {
     ///
     /// `frame` is one AAC frame without its ADTS header, or one sync frame of AC-3 or E-AC-3.
     pub(crate) fn encrypt_frame(&self, frame: &mut [u8]) {
-        let (blocks, _) = InOutBuf::from(frame.get_mut(AUDIO_LEADER..).unwrap_or_default()).into_chunks();
-        self.chain().encrypt_blocks_inout_mut(blocks);
+        let (blocks, _) = frame.get_mut(AUDIO_LEADER..).unwrap_or_default().as_chunks_mut();
+        chain::encrypt(&self.cipher, &mut self.iv.clone(), blocks);
     }
 
     /// Appends an H.264 NAL unit, encrypted when it is a slice of more than 48 bytes: one block in ten, and then
@@ -65,21 +62,17 @@ impl SampleCipher {
         }
         let from = out.len();
         out.extend_from_slice(nal);
-        let mut chain = self.chain();
+        let mut last = self.iv;
         let payload = out.get_mut(from + NAL_LEADER..).unwrap_or_default();
         for stride in payload.chunks_mut(NAL_STRIDE) {
             // The last block stays clear when nothing follows it.
             if let Some((block, rest)) = stride.split_first_chunk_mut::<BLOCK>()
                 && !rest.is_empty()
             {
-                chain.encrypt_block_mut(block.into());
+                chain::encrypt(&self.cipher, &mut last, std::slice::from_mut(block));
             }
         }
         guard(out, from);
-    }
-
-    fn chain(&self) -> cbc::Encryptor<&Aes128> {
-        cbc::Encryptor::inner_iv_init(&self.cipher, &self.iv.into())
     }
 }
 

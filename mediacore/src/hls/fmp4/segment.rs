@@ -41,8 +41,24 @@ struct Runs {
 impl Runs {
     fn of(segment: &Segment) -> Self {
         let collect = |stream: &Stream| {
-            let mut frames = Vec::with_capacity(stream.len());
+            let mut frames: Vec<(usize, Frame)> = Vec::with_capacity(stream.len());
             frames.extend(stream.frames());
+            // Where files follow each other, the last sample of one lasts until the first of the next, or until its clip ends.
+            for place in 1..=frames.len() {
+                let next = frames.get(place).copied();
+                let Some((part, last)) = frames.get_mut(place - 1) else {
+                    continue;
+                };
+                match next {
+                    Some((after, _)) if after == *part => {}
+                    Some((_, next)) => last.duration = next.dts.saturating_sub(last.dts).max(0),
+                    None => {
+                        let end = stream.parts.get(*part).and_then(|part| part.end);
+                        let left = end.map(|end| end.saturating_sub(last.dts).max(0));
+                        last.duration = last.duration.min(left.unwrap_or(i64::MAX));
+                    }
+                }
+            }
             frames
         };
         let frames: Vec<Vec<(usize, Frame)>> = segment.streams.iter().map(collect).collect();

@@ -15,7 +15,7 @@ pub fn media(context: &Context<'_>, key: &Key<'_>) -> Result<String, Refusal> {
     let Context {
         set, options, picked, ..
     } = *context;
-    if picked.tracks.is_empty() && picked.captions.is_empty() {
+    if picked.is_empty() && !options.mirrored.empty_files {
         return Err(Refusal::bad_request("no track is selected"));
     }
     let segments = plan::segments(set, options, picked)?;

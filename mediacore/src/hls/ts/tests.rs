@@ -1,1 +1,0 @@
-//! Segments as they are sent.

@@ -10,8 +10,9 @@ use mediacore::layout::{Buffer, Filled, Layout, Reader, Wait};
 use mediacore::{Error, ErrorKind};
 use tokio::task::JoinHandle;
 
-/// Bytes that are read at once: what one client that does not read costs.
-pub(crate) const BUFFER: usize = 128 * 1024;
+/// Bytes that are read at once: what one client that does not read costs. Measured: 64 kB stay in the cache between the two
+/// copies, more do not.
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// Buffers that a thread keeps for the next body.
 const KEPT: usize = 8;

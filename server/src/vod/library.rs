@@ -75,7 +75,7 @@ impl Library {
     fn build(&self, path: &str, file: File, identity: Identity) -> Result<hls::File, Refusal> {
         let named = |error: Error| Refusal::from(error.context(path.to_owned()));
         if identity.size() == 0 {
-            return Err(Refusal::bad_request(format!("{path} is empty")));
+            return Ok(hls::File::Empty);
         }
         let source: Arc<dyn Source> = Arc::new(FileSource::new(file, identity.size()));
         let mut start = [0; 64];

@@ -113,6 +113,7 @@ fn weight(file: &File) -> usize {
     let heap = match file {
         File::Title(title) => title.heap_size(),
         File::Captions(captions) => captions.heap_size(),
+        File::Empty => 0,
     };
     heap.saturating_add(size_of::<Slot>())
 }

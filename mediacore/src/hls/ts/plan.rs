@@ -72,7 +72,15 @@ impl Plan {
         let mut feeds: Vec<Feed<'_>> = feeds.collect();
         next_clip(&mut feeds);
         let first = feeds.iter().find_map(Feed::time);
-        let frames: usize = segment.streams.iter().map(crate::hls::Stream::len).sum();
+        let about = feeds.iter().zip(&segment.streams).map(|(feed, stream)| {
+            // Sound makes fewer PES packets than frames.
+            if feed.video {
+                stream.len()
+            } else {
+                stream.len() / 4
+            }
+        });
+        let about = about.sum::<usize>().min(1 << 16);
         let mut planner = Planner {
             plan: Self {
                 packets: HEAD_PACKETS,
@@ -90,8 +98,7 @@ impl Plan {
         };
         planner.plan.tag_time = planner.tag;
         if keep {
-            // Sound makes fewer PES packets than frames.
-            planner.plan.pes.reserve(frames.min(1 << 16));
+            planner.plan.pes.reserve(about);
         }
         planner.run()?;
         planner.plan.pes.shrink_to_fit();

@@ -61,6 +61,7 @@ fn segments(title: &Arc<Title>) -> [Segment; 2] {
                     samples,
                     clock,
                     clip: 0,
+                    end: None,
                 }],
             }
         });

@@ -33,7 +33,8 @@ pub struct Stream {
     pub track: usize,
     /// By how much the first sample of the track's file is shown after it is decoded, in 90 kHz, with the shift asked for.
     pub initial_delay: i64,
-    /// DTS of the first frame if there is one, else the track's duration if the file ended before the segment, in 90 kHz.
+    /// DTS of the first frame if there is one, else where the track ends if the segment was to start at a sync sample and none
+    /// is left, else 0; in 90 kHz.
     pub start: i64,
     /// The samples.
     pub parts: Vec<Frames>,
@@ -53,6 +54,8 @@ pub struct Frames {
     /// Which clip of the timeline, from any number on: files that are played as one clip (`concat`) share it. MPEG-TS ends
     /// what it holds back of sound where a clip ends.
     pub clip: u32,
+    /// When the clip ends, in 90 kHz, where a timeline says so: its last sample lasts no longer.
+    pub end: Option<i64>,
 }
 
 /// From a track's ticks to the 90 kHz clock of what is sent.

@@ -491,7 +491,7 @@ fn measure(feed: &mut Feed<'_>, frame: &Frame, cipher: Option<&SampleCipher>) ->
         feed.window
             .read(&**source, feed.part, bytes.clone(), until, Wait::Yes)?;
     }
-    let (_, sample) = feed.window.get(&bytes);
+    let (_, sample) = feed.window.take(&bytes);
     match &part.form {
         Form::Video(video) => Ok(video.measure(sample, frame.key, cipher)?),
         Form::Adts(_) | Form::Plain(_) => Ok(u64::from(frame.size)),

@@ -39,6 +39,8 @@ pub struct Mirrored {
     /// I-frame playlists forget the packet of the ID3 timestamp in all segments but the first, and of a `concat` they know the
     /// last file only.
     pub iframes: bool,
+    /// fMP4 that starts in the middle of a GOP is moved by the delay of its first picture.
+    pub moved_fragments: bool,
     /// A file without a byte has a media playlist without a segment.
     pub empty_files: bool,
 }
@@ -226,7 +228,8 @@ pub struct Tags {
     pub obsolete: bool,
     /// `EXT-X-INDEPENDENT-SEGMENTS`, when segments start at sync samples.
     pub independent: bool,
-    /// The first (or the chosen) audio rendition is the default one, the others may be chosen automatically.
+    /// The first (or the chosen) audio rendition is the default one, the others may be chosen automatically; and where there
+    /// are renditions, streams are of video alone, which players need to switch between them.
     pub audio_default: bool,
     /// The target duration is that of the longest segment; else it is never below the configured length.
     pub exact_target: bool,
@@ -321,6 +324,7 @@ impl Options {
             opus: false,
             mirrored: Mirrored {
                 iframes: true,
+                moved_fragments: true,
                 empty_files: true,
             },
             limits: Limits {
@@ -345,6 +349,7 @@ impl Options {
         options.opus = true;
         options.mirrored = Mirrored {
             iframes: false,
+            moved_fragments: false,
             empty_files: false,
         };
         options.ts.announce_id3 = false;

@@ -303,7 +303,8 @@ impl Work<'_> {
 
     fn fmp4(&self, segment: &Segment) -> Result<Answer, Refusal> {
         let version = self.request.name.version;
-        let body = fmp4::segment(segment, version, self.protection().as_ref())?;
+        let moved = self.options.mirrored.moved_fragments;
+        let body = fmp4::segment(segment, version, moved, self.protection().as_ref())?;
         let video = segment.streams.iter().any(|stream| stream.kind() == Kind::Video);
         let body = match self.options.encryption.method {
             Method::Aes128 => crypt::encrypt(body, self.secret_key(), self.fixed_iv()),

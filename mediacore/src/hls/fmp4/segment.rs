@@ -20,12 +20,21 @@ const OTHER: u32 = 0x0101_0000;
 
 /// The media segment: a `moof` for all streams, and the samples.
 ///
+/// With `moved`, a segment that starts in the middle of a GOP is as late as its first picture's own delay says, which is a fault
+/// of the reference.
+///
 /// Several streams are mixed in runs; a single one has a `styp` and a `sidx` in front, as DASH wants it.
 ///
 /// # Errors
 /// `BadRequest` when the segment is longer than the boxes can tell.
-pub fn segment(segment: &Segment, version: u32, protection: Option<&Protection>) -> Result<Layout, Refusal> {
-    let runs = Runs::of(segment);
+pub fn segment(
+    segment: &Segment,
+    version: u32,
+    moved: bool,
+    protection: Option<&Protection>,
+) -> Result<Layout, Refusal> {
+    let mut runs = Runs::of(segment);
+    runs.moved = moved;
     let secret = match protection {
         None => None,
         Some(protection) => Some(Secret {
@@ -61,6 +70,8 @@ pub(super) struct Runs {
     pub(super) runs: Vec<(usize, Range<usize>)>,
     /// The frames of each stream, with the number of their part.
     pub(super) frames: Vec<Vec<(usize, Frame)>>,
+    /// See [`segment`].
+    moved: bool,
 }
 
 impl Runs {
@@ -115,7 +126,11 @@ impl Runs {
             *place += 1;
             current = chosen;
         }
-        Self { runs, frames }
+        Self {
+            runs,
+            frames,
+            moved: false,
+        }
     }
 
     fn frames(&self, run: &(usize, Range<usize>)) -> &[(usize, Frame)] {
@@ -158,11 +173,10 @@ fn composition(frame: &Frame, stream: &Stream) -> i32 {
     i32::try_from(offset).unwrap_or(i32::MAX)
 }
 
-/// The `tfdt` of a stream. Where a segment starts in the middle of a GOP, the first picture's own delay moves it, as it does
-/// in the reference.
-fn decode_time(stream: &Stream, first: Option<&(usize, Frame)>) -> u64 {
+/// The `tfdt` of a stream.
+fn decode_time(stream: &Stream, first: Option<&(usize, Frame)>, moved: bool) -> u64 {
     let time = match first {
-        Some((_, frame)) if stream.kind() == Kind::Video => {
+        Some((_, frame)) if moved && stream.kind() == Kind::Video => {
             frame.dts.saturating_add(composition(frame, stream).into())
         }
         Some((_, frame)) => frame.dts,
@@ -208,7 +222,11 @@ fn traf(
     let video = stream.kind() == Kind::Video;
     boxed(out, b"traf", |out| {
         tfhd(out, number);
-        let start = decode_time(stream, runs.frames.get(number).and_then(|frames| frames.first()));
+        let start = decode_time(
+            stream,
+            runs.frames.get(number).and_then(|frames| frames.first()),
+            runs.moved,
+        );
         full_boxed(out, b"tfdt", 1, 0, |out| put_u64(out, start));
         for (run, start) in runs.runs.iter().zip(starts).filter(|(run, _)| run.0 == number) {
             let frames = runs.frames(run);
@@ -285,7 +303,7 @@ fn single(
     let dash = version >= DASH;
     let frames = runs.frames.first().map_or(&[][..], Vec::as_slice);
     let video = stream.kind() == Kind::Video;
-    let start = decode_time(stream, frames.first());
+    let start = decode_time(stream, frames.first(), runs.moved);
     let length = frames
         .iter()
         .fold(0_i64, |sum, (_, frame)| sum.saturating_add(frame.duration));

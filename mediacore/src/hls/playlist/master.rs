@@ -203,7 +203,8 @@ impl<'a> Master<'a> {
             }
             for video in videos {
                 let played = own.or(group).or_else(|| picked.of(Kind::Audio).next());
-                let apart = self.context.options.unmuxed && codec.is_some();
+                let options = self.context.options;
+                let apart = (options.unmuxed || options.tags.audio_default) && codec.is_some();
                 let mut tracks = vec![Tracks::from(video)];
                 tracks.extend(played.filter(|_| !apart).map(Tracks::from));
                 variants.push(Variant {

@@ -333,8 +333,8 @@ fn push(
         scale: track.timescale,
         offset: cut.delay.saturating_sub(cut.origin).0,
         bias: i64::from(track.bias),
-        base: clock(candidate.base),
-        shift: shift.saturating_add(i64::from(selection.name.pts_delay)),
+        base: clock(candidate.base).saturating_add(shift),
+        shift: i64::from(selection.name.pts_delay),
     };
     let samples = cut.samples.start.min(cut.samples.end)..cut.samples.end;
     let frames = Frames {

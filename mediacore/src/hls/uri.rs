@@ -96,7 +96,10 @@ impl Location {
         };
         let multi = |path: &'_ str| {
             let suffix = Some(urls.multi_suffix.as_str()).filter(|suffix| !suffix.is_empty())?;
-            path.strip_suffix(suffix).map(str::to_owned)
+            // Without a comma it is a file of that name.
+            path.strip_suffix(suffix)
+                .filter(|inner| inner.contains(','))
+                .map(str::to_owned)
         };
         let uris = if let Some(multi) = multi(directory) {
             // Parameters in front belong to each file, those within a piece to that file.
@@ -452,7 +455,7 @@ mod tests {
         );
         assert_eq!(paths("/def/,a.mp4,c.mp4,.urlset/x"), ["/def/a.mp4", "/def/c.mp4"]);
         assert_eq!(paths("/def/a,_lo,.mp4.urlset/x"), ["/def/a_lo.mp4"]);
-        assert_eq!(paths("/def/a.mp4.urlset/x"), ["/def/a.mp4"]);
+        assert_eq!(paths("/def/a.mp4.urlset/x"), ["/def/a.mp4.urlset"]);
         assert_eq!(paths("/def/a,.mp4.urlset/x"), ["/def/a.mp4"]);
         let own = parse("/def/,a.mp4,lang/fra/x.srt,.urlset/x").unwrap().uris;
         assert_eq!(

@@ -129,6 +129,7 @@ pub(super) fn segment(titles: &[Arc<Title>], number: u32) -> Segment {
                     samples: 0..title.samples(described).unwrap().sample_count(),
                     clock,
                     clip: 0,
+                    end: None,
                 }
             })
             .collect();

@@ -243,7 +243,7 @@ impl Work<'_> {
             super::options::LengthPolicy::Min => picked.shortest,
         };
         let version = self.request.name.version;
-        let body = Bytes::from(fmp4::init(&tracks, listed, version));
+        let body = Bytes::from(fmp4::init(&tracks, listed, version, self.protection().as_ref()));
         let video = picked.of(Kind::Video).next().is_some();
         let body = match self.options.encryption.method {
             Method::Aes128 => crypt::encrypt(body.into(), self.secret_key(), self.fixed_iv()),
@@ -303,7 +303,7 @@ impl Work<'_> {
 
     fn fmp4(&self, segment: &Segment) -> Result<Answer, Refusal> {
         let version = self.request.name.version;
-        let body = fmp4::segment(segment, version)?;
+        let body = fmp4::segment(segment, version, self.protection().as_ref())?;
         let video = segment.streams.iter().any(|stream| stream.kind() == Kind::Video);
         let body = match self.options.encryption.method {
             Method::Aes128 => crypt::encrypt(body, self.secret_key(), self.fixed_iv()),
@@ -347,6 +347,13 @@ impl Work<'_> {
 
 /// Keys.
 impl Work<'_> {
+    fn protection(&self) -> Option<fmp4::Protection> {
+        (self.options.encryption.method == Method::SampleAes).then(|| fmp4::Protection {
+            key: self.secret_key(),
+            iv: self.fixed_iv(),
+        })
+    }
+
     fn variables(&self) -> Variables<'_> {
         let uri = self
             .set

@@ -1,6 +1,6 @@
 //! Initialisation segments.
 
-use super::DASH;
+use super::{DASH, Protection};
 use crate::codec::Kind;
 use crate::hls::frames::CLOCK;
 use crate::hls::title::TitleTrack;
@@ -8,8 +8,13 @@ use crate::mp4::write::{boxed, full_boxed, put_u16, put_u32, put_u64};
 use crate::time::Millis;
 
 /// The initialisation segment of `tracks`, video first, of a title that is `duration` long. Track ids count from 1 in the
-/// order of `tracks`; sample entries are those of the source, byte for byte.
-pub fn init(tracks: &[&TitleTrack], duration: Millis, version: u32) -> Vec<u8> {
+/// order of `tracks`; sample entries are those of the source, byte for byte, wrapped when they are protected.
+pub fn init(
+    tracks: &[&TitleTrack],
+    duration: Millis,
+    version: u32,
+    protection: Option<&Protection>,
+) -> Vec<u8> {
     let length = u64::try_from(duration.floor_ticks(CLOCK).0).unwrap_or(0);
     let mut out = Vec::with_capacity(1024);
     let (brand, brands): (_, &[_]) = match version {
@@ -33,7 +38,7 @@ pub fn init(tracks: &[&TitleTrack], duration: Millis, version: u32) -> Vec<u8> {
             }
         });
         for (id, track) in (1..).zip(tracks) {
-            trak(out, id, track, length);
+            trak(out, id, track, length, protection);
         }
     });
     out
@@ -77,7 +82,7 @@ fn mvhd(out: &mut Vec<u8>, length: u64) {
     });
 }
 
-fn trak(out: &mut Vec<u8>, id: u32, track: &TitleTrack, length: u64) {
+fn trak(out: &mut Vec<u8>, id: u32, track: &TitleTrack, length: u64, protection: Option<&Protection>) {
     let video = track.kind() == Kind::Video;
     let (width, height) = track.size();
     boxed(out, b"trak", |out| {
@@ -115,7 +120,10 @@ fn trak(out: &mut Vec<u8>, id: u32, track: &TitleTrack, length: u64) {
                 boxed(out, b"stbl", |out| {
                     full_boxed(out, b"stsd", 0, 0, |out| {
                         put_u32(out, 1);
-                        out.extend(&track.entry);
+                        match protection {
+                            Some(protection) => out.extend(protection.entry(track)),
+                            None => out.extend(&track.entry),
+                        }
                     });
                     full_boxed(out, b"stts", 0, 0, |out| put_u32(out, 0));
                     full_boxed(out, b"stsc", 0, 0, |out| put_u32(out, 0));

@@ -1,8 +1,10 @@
 //! Media segments.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::DASH;
+use super::protect::{self, Subsamples};
+use super::{DASH, Protection};
 use crate::codec::Kind;
 use crate::hls::frames::{CLOCK, Frame, Segment, Stream};
 use crate::hls::refusal::Refusal;
@@ -22,20 +24,43 @@ const OTHER: u32 = 0x0101_0000;
 ///
 /// # Errors
 /// `BadRequest` when the segment is longer than the boxes can tell.
-pub fn segment(segment: &Segment, version: u32) -> Result<Layout, Refusal> {
+pub fn segment(segment: &Segment, version: u32, protection: Option<&Protection>) -> Result<Layout, Refusal> {
     let runs = Runs::of(segment);
+    let secret = match protection {
+        None => None,
+        Some(protection) => Some(Secret {
+            maps: protect::subsamples(segment, &runs)?,
+            protection: *protection,
+        }),
+    };
     match &segment.streams[..] {
-        [only] => single(segment, only, &runs, version),
-        _ => mixed(segment, &runs),
+        [only] => single(segment, only, &runs, version, secret.as_ref()),
+        _ => mixed(segment, &runs, secret.as_ref()),
+    }
+}
+
+/// How the samples are encrypted.
+struct Secret {
+    /// For each stream where its samples are, when not whole.
+    maps: Vec<Option<Subsamples>>,
+    protection: Protection,
+}
+
+impl Secret {
+    /// Appends what a `traf` says of it.
+    fn push_boxes(&self, out: &mut Vec<u8>, stream: usize, moof: usize) {
+        if let Some(map) = self.maps.get(stream).and_then(Option::as_ref) {
+            protect::push_boxes(out, map, moof);
+        }
     }
 }
 
 /// The samples in the order in which they are sent.
-struct Runs {
+pub(super) struct Runs {
     /// For each run its stream, and which of that stream's frames.
-    runs: Vec<(usize, Range<usize>)>,
+    pub(super) runs: Vec<(usize, Range<usize>)>,
     /// The frames of each stream, with the number of their part.
-    frames: Vec<Vec<(usize, Frame)>>,
+    pub(super) frames: Vec<Vec<(usize, Frame)>>,
 }
 
 impl Runs {
@@ -150,7 +175,7 @@ fn put_duration(out: &mut Vec<u8>, frame: &Frame) {
     put_u32(out, u32::try_from(frame.duration.max(0)).unwrap_or(u32::MAX));
 }
 
-fn mixed(segment: &Segment, runs: &Runs) -> Result<Layout, Refusal> {
+fn mixed(segment: &Segment, runs: &Runs, secret: Option<&Secret>) -> Result<Layout, Refusal> {
     let frames: usize = runs.frames.iter().map(Vec::len).sum();
     let mut out = Vec::with_capacity(256 + frames * 16 + runs.runs.len() * 20);
     // Where each run's data offset stands, and how many bytes come before its data.
@@ -165,10 +190,10 @@ fn mixed(segment: &Segment, runs: &Runs) -> Result<Layout, Refusal> {
     boxed(&mut out, b"moof", |out| {
         full_boxed(out, b"mfhd", 0, 0, |out| put_u32(out, segment.number));
         for (number, stream) in segment.streams.iter().enumerate() {
-            traf(out, number, stream, runs, &starts, &mut offsets);
+            traf(out, number, stream, runs, &starts, &mut offsets, secret);
         }
     });
-    finish(segment, runs, out, 0, &offsets)
+    finish(segment, runs, out, 0, &offsets, secret)
 }
 
 fn traf(
@@ -178,6 +203,7 @@ fn traf(
     runs: &Runs,
     starts: &[u64],
     offsets: &mut Vec<(usize, u64)>,
+    secret: Option<&Secret>,
 ) {
     let video = stream.kind() == Kind::Video;
     boxed(out, b"traf", |out| {
@@ -201,6 +227,10 @@ fn traf(
                 }
             });
         }
+        if let Some(secret) = secret {
+            // The moof is the first box.
+            secret.push_boxes(out, number, 0);
+        }
     });
 }
 
@@ -218,6 +248,7 @@ fn finish(
     mut out: Vec<u8>,
     base: usize,
     offsets: &[(usize, u64)],
+    secret: Option<&Secret>,
 ) -> Result<Layout, Refusal> {
     let too_long = || Refusal::bad_request("the segment is too long for fragmented MP4");
     let media = runs.bytes();
@@ -234,11 +265,23 @@ fn finish(
     out.extend(b"mdat");
     let mut layout = Layout::new();
     layout.push_bytes(out);
-    runs.push_media(segment, &mut layout);
+    match secret {
+        None => runs.push_media(segment, &mut layout),
+        Some(secret) => {
+            let media = protect::Protected::new(segment, runs, &secret.maps, secret.protection)?;
+            layout.push_made(Arc::new(media));
+        }
+    }
     Ok(layout)
 }
 
-fn single(segment: &Segment, stream: &Stream, runs: &Runs, version: u32) -> Result<Layout, Refusal> {
+fn single(
+    segment: &Segment,
+    stream: &Stream,
+    runs: &Runs,
+    version: u32,
+    secret: Option<&Secret>,
+) -> Result<Layout, Refusal> {
     let dash = version >= DASH;
     let frames = runs.frames.first().map_or(&[][..], Vec::as_slice);
     let video = stream.kind() == Kind::Video;
@@ -272,6 +315,9 @@ fn single(segment: &Segment, stream: &Stream, runs: &Runs, version: u32) -> Resu
                     }
                 }
             });
+            if let Some(secret) = secret {
+                secret.push_boxes(out, 0, 0);
+            }
         });
     });
 
@@ -287,7 +333,7 @@ fn single(segment: &Segment, stream: &Stream, runs: &Runs, version: u32) -> Resu
     let base = out.len();
     let offsets: Vec<(usize, u64)> = offsets.iter().map(|(at, before)| (at + base, *before)).collect();
     out.append(&mut moof);
-    finish(segment, runs, out, base, &offsets)
+    finish(segment, runs, out, base, &offsets, secret)
 }
 
 /// One reference to all of the segment (8.16.3), which starts with a sync sample.

@@ -3,7 +3,10 @@
 /// A tag with one text frame: `text`, or the time in milliseconds and the sequence's id as JSON.
 pub(super) fn tag(text: Option<&str>, time: u64, sequence: Option<&str>) -> Vec<u8> {
     let told = || match sequence {
-        Some(id) => format!(r#"{{"timestamp":{time},"sequenceId":"{id}"}}"#),
+        Some(id) => {
+            let id = serde_json::Value::from(id);
+            format!(r#"{{"timestamp":{time},"sequenceId":{id}}}"#)
+        }
         None => format!(r#"{{"timestamp":{time}}}"#),
     };
     let text = text.map_or_else(told, str::to_owned);
@@ -36,6 +39,8 @@ mod tests {
         assert_eq!(&tag[..10], b"ID3\x04\0\0\0\0\0\x30");
         assert_eq!(&tag[10..21], b"TEXT\0\0\0\x26\0\0\x03");
         assert_eq!(&tag[21..tag.len() - 1], text);
+        let quoted = super::tag(None, 1, Some("\""));
+        assert!(quoted.ends_with(b"{\"timestamp\":1,\"sequenceId\":\"\\\"\"}\0"));
         let long = super::tag(Some(&"x".repeat(200)), 0, None);
         assert_eq!(&long[..10], b"ID3\x04\0\0\0\0\x01\x54");
     }

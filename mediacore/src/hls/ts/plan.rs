@@ -72,7 +72,15 @@ impl Plan {
         let mut feeds: Vec<Feed<'_>> = feeds.collect();
         next_clip(&mut feeds);
         let first = feeds.iter().find_map(Feed::time);
-        let frames: usize = segment.streams.iter().map(crate::hls::Stream::len).sum();
+        let about = feeds.iter().zip(&segment.streams).map(|(feed, stream)| {
+            // Sound makes fewer PES packets than frames.
+            if feed.video {
+                stream.len()
+            } else {
+                stream.len() / 4
+            }
+        });
+        let about = about.sum::<usize>().min(1 << 16);
         let mut planner = Planner {
             plan: Self {
                 packets: HEAD_PACKETS,
@@ -90,8 +98,7 @@ impl Plan {
         };
         planner.plan.tag_time = planner.tag;
         if keep {
-            // Sound makes fewer PES packets than frames.
-            planner.plan.pes.reserve(frames.min(1 << 16));
+            planner.plan.pes.reserve(about);
         }
         planner.run()?;
         planner.plan.pes.shrink_to_fit();
@@ -484,7 +491,7 @@ fn measure(feed: &mut Feed<'_>, frame: &Frame, cipher: Option<&SampleCipher>) ->
         feed.window
             .read(&**source, feed.part, bytes.clone(), until, Wait::Yes)?;
     }
-    let (_, sample) = feed.window.get(&bytes);
+    let (_, sample) = feed.window.take(&bytes);
     match &part.form {
         Form::Video(video) => Ok(video.measure(sample, frame.key, cipher)?),
         Form::Adts(_) | Form::Plain(_) => Ok(u64::from(frame.size)),

@@ -254,7 +254,7 @@ impl Reading {
                 return Ok(false);
             }
         }
-        let (start, sample) = self.window.get(&bytes);
+        let (start, sample) = self.window.take(&bytes);
         video.write(sample, start, pes.key, mux.cipher.as_ref(), &mut self.body)?;
         Ok(true)
     }
@@ -297,7 +297,7 @@ impl Reading {
                     return Ok(false);
                 }
             }
-            let (_, frame) = self.window.get(&bytes);
+            let (_, frame) = self.window.take(&bytes);
             part.form
                 .write_audio(frame, mux.cipher.as_ref(), &mut self.body.own);
         }

@@ -314,7 +314,10 @@ fn the_time_of_a_segment_is_an_id3_tag_after_the_first_picture() {
 fn other_codecs_are_announced_and_carried() {
     for (fixture, kind) in [(&MP3, 0x03), (&AC3, 0x81), (&EAC3, 0x81)] {
         let track = FilmTrack::new(fixture, sounds(&[300; 5]), 2);
-        let data = whole(&mux(&segment(&[open(film(&[track.clone()]))], 0), &options()));
+        let data = whole(&mux(
+            &segment(&[open(film(std::slice::from_ref(&track)))], 0),
+            &options(),
+        ));
         assert_eq!(data[188 + 34], kind, "{}", fixture.codec);
         let sent = demux(&data);
         assert!(sent[&VIDEO][0].clock.is_some(), "sound alone carries the clock");

@@ -351,7 +351,11 @@ impl Work<'_> {
     fn protection(&self) -> Option<fmp4::Protection> {
         (self.options.encryption.method == Method::SampleAes).then(|| fmp4::Protection {
             key: self.secret_key(),
-            iv: self.fixed_iv(),
+            // As the reference has it; a constant IV is no secret, and the key is the media's own.
+            iv: match self.options.encryption.iv_seed {
+                Some(_) => self.fixed_iv(),
+                None => [0; 16],
+            },
         })
     }
 

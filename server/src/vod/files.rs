@@ -29,18 +29,12 @@ pub(crate) struct Identity {
 
 impl Identity {
     fn of(stat: &Stat) -> Self {
-        #[expect(
-            clippy::unnecessary_cast,
-            clippy::cast_possible_wrap,
-            clippy::cast_sign_loss,
-            reason = "the fields' types differ by platform; only equality counts"
-        )]
         Self {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-            size: stat.st_size as u64,
-            seconds: stat.st_mtime as i64,
-            nanoseconds: stat.st_mtime_nsec as i64,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size.unsigned_abs(),
+            seconds: stat.st_mtime,
+            nanoseconds: stat.st_mtime_nsec,
         }
     }
 

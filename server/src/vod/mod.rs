@@ -17,7 +17,6 @@
 //! |---|---|---|---|
 //! | fragmented MP4 | 400, 404 | packaged like any other | recordings are fragmented while they run |
 //! | a file that was cut (its `moov` is whole, media is missing) | 200 and a body that ends early | what is left is packaged; a segment of which nothing is left is 404; a file that shrinks while it is sent ends the connection | a cache keeps a short 200 as if it were whole |
-//! | an empty file | 400, and 200 with an empty playlist when asked again | 400 | |
 //! | video alone in fMP4, with B-frames | late by the delay of the B-frames | in time with the audio | the delay is counted twice |
 //! | `output_iv` with MPEG-TS and AES-128 | prints an IV of zero that is not the one in use | prints none | the first 16 bytes of every segment decrypt wrong |
 //! | audio in several codecs | all variants point at the same playlist | each at its own | the variant plays another codec than it says |

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use mediacore::hls::options::Method as Encryption;
 use mediacore::hls::{self, Options, Packager, Reason, Refusal, Set};
 use mediacore::layout::Layout;
 
@@ -122,7 +123,10 @@ impl Service {
         let target = Target::parse(path, &self.location, self.packager.options())?;
         let (set, mappings) = self.set(&target).await?;
         let request = Asking { target, set, origin };
-        let made = match self.make(&request, false) {
+        // The lengths of MPEG-TS with SAMPLE-AES depend on the media, which is read then.
+        let reads = self.packager.options().encryption.method == Encryption::SampleAes;
+        let at_once = if reads { None } else { self.make(&request, false) };
+        let made = match at_once {
             Some(made) => made,
             None => {
                 let service = Arc::clone(self);

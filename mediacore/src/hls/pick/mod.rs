@@ -24,7 +24,7 @@ pub enum File {
     Empty,
 }
 
-/// Where the packager gets its files. Implementations keep opened files in a [`crate::cache`].
+/// Where the packager gets its files. Implementations keep opened files, for opening costs time in proportion to the `moov`.
 pub trait Open {
     /// The file that a mapping or a URL calls `path`.
     ///

@@ -62,10 +62,11 @@ impl Server {
     pub fn mediastack(program: &Path, root: &Path, options: &[&str]) -> io::Result<Self> {
         let port = free_port()?;
         let child = Command::new(program)
-            .args(["vod", "--listen", &format!("127.0.0.1:{port}"), "--root"])
+            .args(["vod", "--workers", "1", "--preset", "nginx-vod", "--listen"])
+            .arg(format!("127.0.0.1:{port}"))
+            .arg("--root")
             .arg(root)
             .args(options)
-            .env("TOKIO_WORKER_THREADS", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

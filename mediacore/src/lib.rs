@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audio;
+pub mod cache;
 pub mod clip;
 pub mod clock;
 pub mod codec;

@@ -125,6 +125,11 @@ pub fn run_in_memory<S: AsRef<OsStr>>(args: &[S], bytes: u64, limit: Duration) -
 }
 
 impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// When it was started.
     pub fn started(&self) -> Instant {
         self.started

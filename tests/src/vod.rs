@@ -7,7 +7,7 @@ use crate::ports;
 
 /// A running packager.
 pub struct Vod {
-    _running: Running,
+    running: Running,
     port: u16,
 }
 
@@ -21,15 +21,17 @@ impl Vod {
         args.extend(more);
         let running = binary::spawn(&args);
         ports::wait_until_open(port, || format!("mediastack {args:?}"));
-        Vod {
-            _running: running,
-            port,
-        }
+        Vod { running, port }
     }
 
     /// The URL of a path that starts with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.running.id()
     }
 
     /// The port that it listens on.

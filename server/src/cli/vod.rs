@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     media_root: Option<PathBuf>,
     /// The defaults: of nginx-vod-module, or ours
-    #[arg(long, value_name = "PRESET", default_value = "mediastack")]
+    #[arg(long, value_name = "PRESET", default_value = "nginx-vod")]
     preset: Preset,
     /// A directive of nginx-vod-module, such as vod_segment_duration=4000; can be repeated
     #[arg(long = "option", value_name = "NAME=VALUE")]

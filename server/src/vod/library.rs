@@ -5,13 +5,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mediacore::cache::Cache;
 use mediacore::hls::captions::Captions;
 use mediacore::hls::{self, Open, Reason, Refusal, Title};
 use mediacore::layout::{FileSource, Layout, Source, Wait};
 use mediacore::{Error, Result};
 
 use super::files::{Folder, Identity};
-use super::shelf::Shelf;
+
+/// Bytes of opened files that are kept.
+const CAPACITY: usize = 512 << 20;
+
+/// Opened files that are kept, each of which holds a descriptor.
+const COUNT: usize = 4096;
 
 /// Where media comes from.
 #[derive(Debug)]
@@ -19,7 +25,7 @@ pub(crate) struct Library {
     folder: Folder,
     /// What stands before a path in the folder: the location of a URL, or the folder's own path.
     prefix: String,
-    shelf: Shelf,
+    opened: Cache<Identity, hls::File>,
     /// Bytes of the longest subtitle file.
     limit: u64,
 }
@@ -47,7 +53,7 @@ impl Library {
         Ok(Self {
             folder: Folder::open(root)?,
             prefix,
-            shelf: Shelf::default(),
+            opened: Cache::new(CAPACITY, COUNT, weight),
             limit: 16 << 20,
         })
     }
@@ -67,7 +73,7 @@ impl Library {
     fn read(&self, path: &str) -> Result<(hls::File, Identity), Refusal> {
         let (file, identity) = self.folder.file(self.inner(path))?;
         let opened = self
-            .shelf
+            .opened
             .get_or_build(identity, || self.build(path, file, identity))?;
         Ok((opened, identity))
     }
@@ -92,12 +98,27 @@ impl Library {
     }
 }
 
+fn weight(file: &hls::File) -> usize {
+    match file {
+        hls::File::Title(title) => title.heap_size(),
+        hls::File::Captions(captions) => captions.heap_size(),
+        hls::File::Empty => 0,
+    }
+}
+
+/// A file that a request opened: under which name, and in which state.
+struct Seen {
+    path: String,
+    identity: Identity,
+    file: hls::File,
+}
+
 /// What one request opens.
 pub(crate) struct Opening<'a> {
     library: &'a Library,
     may_wait: bool,
     cold: Cell<bool>,
-    seen: RefCell<Vec<(String, Identity)>>,
+    seen: RefCell<Vec<Seen>>,
 }
 
 impl<'a> Opening<'a> {
@@ -118,16 +139,21 @@ impl<'a> Opening<'a> {
 
     /// The files that were opened, under the names that were asked for.
     pub(crate) fn into_seen(self) -> Vec<(String, Identity)> {
-        self.seen.into_inner()
+        let seen = self.seen.into_inner().into_iter();
+        seen.map(|seen| (seen.path, seen.identity)).collect()
     }
 }
 
 impl Open for Opening<'_> {
     fn open(&self, path: &str) -> Result<hls::File, Refusal> {
+        // One request sees one state of a file.
+        if let Some(seen) = self.seen.borrow().iter().find(|seen| seen.path == path) {
+            return Ok(seen.file.clone());
+        }
         let kept = self
             .library
             .identity(path)
-            .and_then(|identity| Some((self.library.shelf.get(&identity)?, identity)));
+            .and_then(|identity| Some((self.library.opened.get(&identity)?, identity)));
         let (file, identity) = match kept {
             Some(kept) => kept,
             None if self.may_wait => self.library.read(path)?,
@@ -136,7 +162,11 @@ impl Open for Opening<'_> {
                 return Err(Refusal::new(Reason::Internal, "the file is not open yet"));
             }
         };
-        self.seen.borrow_mut().push((path.to_owned(), identity));
+        self.seen.borrow_mut().push(Seen {
+            path: path.to_owned(),
+            identity,
+            file: file.clone(),
+        });
         Ok(file)
     }
 }

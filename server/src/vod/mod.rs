@@ -42,7 +42,6 @@ mod problem;
 mod range;
 mod responses;
 mod service;
-mod shelf;
 mod target;
 
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
 //! [`Responses`]: playlists and other small bodies, kept while nothing that they are made of changes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use mediacore::cache::Cache;
 
 use super::files::Identity;
 use super::service::Found;
@@ -9,8 +10,8 @@ use super::service::Found;
 /// Bytes of bodies that are kept.
 const CAPACITY: usize = 64 << 20;
 
-/// Bytes that an entry costs beside its body.
-const OVERHEAD: usize = 1024;
+/// Bodies that are kept.
+const COUNT: usize = 65_536;
 
 /// One kept response.
 #[derive(Clone, Debug)]
@@ -23,55 +24,19 @@ pub(crate) struct Stored {
     pub(crate) mappings: Arc<[(String, u64)]>,
 }
 
-/// Kept responses by host and path.
-#[derive(Debug, Default)]
-pub(crate) struct Responses(Mutex<Kept>);
+/// Kept responses by host and path. Who takes one looks whether it is still true.
+pub(crate) type Responses = Cache<String, Stored>;
 
-#[derive(Debug, Default)]
-struct Kept {
-    young: HashMap<String, (Stored, usize)>,
-    old: HashMap<String, (Stored, usize)>,
-    bytes: usize,
+/// A place for responses.
+pub(crate) fn responses() -> Responses {
+    Cache::new(CAPACITY, COUNT, |stored| stored.found.size())
 }
 
-impl Responses {
-    /// The key of a path at a host.
-    pub(crate) fn key(origin: &str, path: &str) -> String {
-        let mut key = String::with_capacity(origin.len() + 1 + path.len());
-        key.push_str(origin);
-        key.push(' ');
-        key.push_str(path);
-        key
-    }
-
-    /// What is kept under `key`; the caller looks whether it is still true.
-    pub(crate) fn get(&self, key: &str) -> Option<Stored> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((stored, _)) = kept.young.get(key) {
-            return Some(stored.clone());
-        }
-        let (stored, size) = kept.old.remove(key)?;
-        kept.insert(key.to_owned(), stored.clone(), size);
-        Some(stored)
-    }
-
-    /// Keeps `stored`, whose body has `size` bytes, until twice the capacity was used since it was last asked for.
-    pub(crate) fn put(&self, key: String, stored: Stored, size: usize) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.old.remove(&key);
-        kept.insert(key, stored, size.saturating_add(OVERHEAD));
-    }
-}
-
-impl Kept {
-    fn insert(&mut self, key: String, stored: Stored, size: usize) {
-        if self.bytes.saturating_add(size) > CAPACITY / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.bytes = 0;
-        }
-        if let Some((_, before)) = self.young.insert(key, (stored, size)) {
-            self.bytes = self.bytes.saturating_sub(before);
-        }
-        self.bytes = self.bytes.saturating_add(size);
-    }
+/// The key of a path at a host.
+pub(crate) fn key(origin: &str, path: &str) -> String {
+    let mut key = String::with_capacity(origin.len() + 1 + path.len());
+    key.push_str(origin);
+    key.push(' ');
+    key.push_str(path);
+    key
 }

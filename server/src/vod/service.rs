@@ -17,7 +17,7 @@ use super::library::{Library, Opening};
 use super::mappings::Mappings;
 use super::problem;
 use super::range::{self, Asked};
-use super::responses::{Responses, Stored};
+use super::responses::{self, Responses, Stored};
 use super::target::Target;
 
 /// Bytes of the longest request target.
@@ -57,6 +57,15 @@ pub(crate) struct Found {
     validators: Validators,
 }
 
+impl Found {
+    /// Bytes that it takes to keep it.
+    pub(crate) fn size(&self) -> usize {
+        usize::try_from(self.body.length())
+            .unwrap_or(usize::MAX)
+            .saturating_add(1024)
+    }
+}
+
 impl Service {
     /// A service of these parts.
     pub(crate) fn new(
@@ -73,7 +82,7 @@ impl Service {
             location,
             library,
             mappings,
-            responses: Responses::default(),
+            responses: responses::responses(),
             headers,
             cors,
         }
@@ -114,7 +123,7 @@ impl Service {
             return Err(Refusal::bad_request("the path is too long"));
         }
         let origin = origin(request.headers())?;
-        let key = Responses::key(&origin, path);
+        let key = responses::key(&origin, path);
         if let Some(stored) = self.responses.get(&key)
             && self.is_fresh(&stored).await
         {
@@ -150,8 +159,7 @@ impl Service {
                 files: made.files.into(),
                 mappings: mappings.into(),
             };
-            let size = usize::try_from(found.body.length()).unwrap_or(usize::MAX);
-            self.responses.put(key, stored, size);
+            self.responses.insert(key, stored);
             return Ok(found);
         }
         Ok(found)

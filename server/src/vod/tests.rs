@@ -78,7 +78,7 @@ fn service(body: Layout, headers: Headers, cors: Option<Cors>) -> Arc<Service> {
     };
     service
         .responses
-        .put(Responses::key("http://h", "/a.mp4/index.m3u8"), stored, 10);
+        .insert(responses::key("http://h", "/a.mp4/index.m3u8"), stored);
     Arc::new(service)
 }
 

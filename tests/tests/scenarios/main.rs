@@ -5,6 +5,7 @@ mod audio_thumbnail_clip;
 mod bad_input;
 mod half_open;
 mod harness;
+mod hls_hostile;
 mod hls_players;
 mod hls_reference;
 mod hls_samples;

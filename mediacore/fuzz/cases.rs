@@ -1,14 +1,21 @@
 // What each fuzz target does with its bytes: calls of the public API and what must hold afterwards.
 // The targets here and `tests/fuzz_corpus.rs`, which replays the corpora with a stable compiler, share this file.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mediacore::codec::{Kind, Language, Normalizer, Rotation};
+use mediacore::hls::name::Name;
+use mediacore::hls::options::{ContainerChoice, CountPolicy, Durations, Method, Segmentation};
+use mediacore::hls::set::{Clip, Sequence, Timeline as Clips};
+use mediacore::hls::uri::{Location, decode};
+use mediacore::hls::{File, Open, Options, Packager, Reason, Refusal, Request, Set, Title, captions, plan};
+use mediacore::layout::Source;
 use mediacore::mp4::{SampleIndex, sample_entry};
 use mediacore::record::journal::{MAGIC, Reader, Record};
 use mediacore::source::TrackInfo;
-use mediacore::time::{Ticks, TimeBase, Timescale};
+use mediacore::time::{Millis, Ticks, TimeBase, Timescale};
 use mediacore::timeline::{Cause, Outage, Placed, Policy, Sample, Timeline, Times, TrackId, TrackSpec};
 
 /// Opens `data` as a file; when that works, every lookup must agree with the walk over the samples.
@@ -388,4 +395,170 @@ impl Input<'_> {
             reorder: (wrap & 0x80 != 0).then(|| u32::from(self.byte() % 20)),
         }
     }
+}
+
+/// Takes `data` as the path of a request; whatever it is, it is taken apart or refused.
+pub(crate) fn hls_name(data: &[u8]) {
+    let options = Options::nginx_vod();
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(path) = decode(text) else { return };
+    let Ok(location) = Location::parse(&path, &options.urls) else {
+        return;
+    };
+    assert!((1..=32).contains(&location.uris.len()));
+    let set = Set::local(&location.uris);
+    assert_eq!(set.sequences.len(), location.uris.len());
+    if let Ok(name) = Name::parse(&location.name, &options.urls.names) {
+        assert!(name.selectors.len() <= 64 && name.version > 0);
+    }
+}
+
+/// Takes `data` as a mapping, and as subtitles.
+pub(crate) fn hls_mapping(data: &[u8]) {
+    if let Ok(set) = Set::parse(data) {
+        assert!((1..=32).contains(&set.sequences.len()));
+        for sequence in &set.sequences {
+            assert_eq!(sequence.clips.len(), set.clip_count());
+        }
+        let answer = ask(&Options::nginx_vod(), &set, "master.m3u8", &Nothing);
+        assert!(answer.is_err());
+    }
+    if let Ok(captions) = captions::Captions::parse(data) {
+        let all = captions.segment(Millis(0)..Millis(u64::MAX), captions::Shift::default());
+        assert!(all.len() <= data.len().saturating_mul(8) + 64);
+    }
+}
+
+/// Opens no file.
+struct Nothing;
+
+impl Open for Nothing {
+    fn open(&self, path: &str) -> Result<File, Refusal> {
+        Err(Refusal::new(Reason::NotFound, path))
+    }
+}
+
+/// Has one file under every name.
+struct Only(Arc<Title>);
+
+impl Open for Only {
+    fn open(&self, _: &str) -> Result<File, Refusal> {
+        Ok(File::Title(Arc::clone(&self.0)))
+    }
+}
+
+fn ask(options: &Options, set: &Set, name: &str, open: &dyn Open) -> Result<Option<Bytes>, Refusal> {
+    let name = Name::parse(name, &options.urls.names)?;
+    let request = Request {
+        name: &name,
+        directory: "/a.mp4",
+        origin: "http://h",
+    };
+    let answer = Packager::new(options.clone()).answer(&request, set, open)?;
+    let length = answer.body.length();
+    // A file that lies about its samples breaks off; what it gives must be what was promised.
+    let body = answer.body.to_bytes(1 << 22).ok();
+    if let Some(body) = &body {
+        assert_eq!(body.len() as u64, length);
+    }
+    Ok(body)
+}
+
+/// Packages `data`, a file, in every way.
+pub(crate) fn hls_package(data: &[u8]) {
+    let source: Arc<dyn Source> = Arc::new(Bytes::copy_from_slice(data));
+    let Ok(title) = Title::open(source) else { return };
+    let open = Only(Arc::new(title));
+    let clip = Clip::file("/a.mp4");
+    let sequence = Sequence {
+        clips: vec![clip],
+        ..Sequence::default()
+    };
+    let mut set = Set {
+        sequences: vec![sequence],
+        ..Set::default()
+    };
+    let mut short = Options::mediastack();
+    short.segmentation.duration = Millis(500);
+    short.container = ContainerChoice::Fmp4;
+    let mut secret = Options::nginx_vod();
+    secret.encryption.method = Method::SampleAes;
+    let mut whole = secret.clone();
+    whole.encryption.method = Method::Aes128;
+    for options in [&Options::nginx_vod(), &short, &secret, &whole] {
+        for name in [
+            "master.m3u8",
+            "index.m3u8",
+            "iframes.m3u8",
+            "init.mp4",
+            "seg-1.ts",
+            "seg-2-v1.ts",
+            "seg-1.m4s",
+            "seg-1-a1.m4s",
+            "seg-3-v1.m4s",
+        ] {
+            let _ = ask(options, &set, name, &open);
+        }
+    }
+    set.timeline = Some(Clips {
+        durations: vec![Millis(700), Millis(900)],
+        discontinuity: data.len() % 2 == 0,
+    });
+    for name in ["index.m3u8", "seg-1.ts", "seg-2.m4s"] {
+        let _ = ask(&short, &set, name, &open);
+    }
+}
+
+/// Cuts a timeline that `data` describes: its segments must cover it once, without a gap.
+pub(crate) fn hls_plan(data: &[u8]) {
+    let mut data = Input(data);
+    let mut segmentation: Segmentation = Options::nginx_vod().segmentation;
+    let millis = |data: &mut Input<'_>| 500 + u64::from(data.short().unsigned_abs());
+    segmentation.duration = Millis(millis(&mut data));
+    for _ in 0..data.byte() % 4 {
+        segmentation.bootstrap.push(Millis(millis(&mut data)));
+    }
+    segmentation.count = match data.byte() % 3 {
+        0 => CountPolicy::LastShort,
+        1 => CountPolicy::LastLong,
+        _ => CountPolicy::LastRounded,
+    };
+    segmentation.durations = Durations::Estimate;
+    let clips = data.byte() % 5;
+    let discontinuity = clips & 1 == 1;
+    let durations: Vec<Millis> = (0..clips).map(|_| Millis(millis(&mut data) * 3)).collect();
+    let length = match durations.is_empty() {
+        true => Millis(millis(&mut data) * 7),
+        false => Millis(durations.iter().map(|clip| clip.0).sum()),
+    };
+    let timeline = (!durations.is_empty()).then_some(Clips {
+        durations: durations.clone(),
+        discontinuity,
+    });
+    let listed =
+        plan::estimate(timeline.as_ref(), length, &segmentation, &[], 100_000).expect("few segments");
+    let mut at = (0, Millis(0));
+    for entry in &listed.entries {
+        let places =
+            plan::place(entry.number, timeline.as_ref(), length, &segmentation).expect("a listed segment");
+        let mut sum = 0;
+        for place in &places {
+            if place.clip > at.0 {
+                assert_eq!(durations.get(at.0), Some(&at.1), "a clip ends where it ends");
+                at = (place.clip, Millis(0));
+            }
+            assert_eq!((place.clip, place.from), at, "no gap and no overlap");
+            let end = place.to.unwrap_or(length);
+            sum += end.0 - place.from.0;
+            at.1 = end;
+        }
+        assert_eq!(
+            listed.millis(entry),
+            Millis(sum),
+            "playlists tell what segments hold"
+        );
+    }
+    assert_eq!(at.1, *durations.last().unwrap_or(&length), "the whole is covered");
 }

@@ -59,6 +59,26 @@ fn codec() {
     replay("codec", cases::codec);
 }
 
+#[test]
+fn hls_name() {
+    replay("hls_name", cases::hls_name);
+}
+
+#[test]
+fn hls_mapping() {
+    replay("hls_mapping", cases::hls_mapping);
+}
+
+#[test]
+fn hls_package() {
+    replay("hls_package", cases::hls_package);
+}
+
+#[test]
+fn hls_plan() {
+    replay("hls_plan", cases::hls_plan);
+}
+
 /// One change of a file.
 #[derive(Clone, Debug)]
 enum Change {
@@ -121,6 +141,18 @@ fn without_media(seed: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_mp4_files_are_packaged_or_refused(
+        seed in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(change(), 1..6),
+    ) {
+        mutated("hls_package", cases::hls_package, seed, changes);
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
@@ -146,6 +178,19 @@ proptest! {
         changes in prop::collection::vec(change(), 1..6),
     ) {
         mutated("journal", cases::journal, seed, changes);
+    }
+
+    #[test]
+    fn mutated_mappings_and_paths_are_read_or_refused(
+        seed in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(change(), 1..6),
+    ) {
+        mutated("hls_mapping", |bytes| { cases::hls_mapping(bytes); cases::hls_name(bytes) }, seed, changes);
+    }
+
+    #[test]
+    fn any_bytes_are_a_timeline_that_is_covered(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        cases::hls_plan(&bytes);
     }
 
     #[test]

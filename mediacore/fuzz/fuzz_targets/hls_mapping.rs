@@ -1,0 +1,8 @@
+//! Any mapping JSON and any subtitle file. Run with `make fuzz TARGET=hls_mapping`.
+#![no_main]
+
+#[path = "../cases.rs"]
+#[expect(dead_code, reason = "a target uses one case")]
+mod cases;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cases::hls_mapping(data));

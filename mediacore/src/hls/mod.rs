@@ -15,6 +15,7 @@ pub mod mapping;
 pub mod name;
 pub mod options;
 mod packager;
+pub mod parts;
 pub mod pick;
 pub mod plan;
 pub mod playlist;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mediacore::hls::{Reason, Refusal, Set};
+use mediacore::hls::{Reason, Refusal, Set, parts};
 use mediacore::{Error, ErrorKind, Result};
 use tokio::sync::{Semaphore, watch};
 use ureq::Agent;
@@ -36,9 +36,13 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    fn new(text: &[u8], identity: Option<Identity>) -> Self {
+    fn new(path: &str, text: &[u8], identity: Option<Identity>) -> Self {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         Self {
-            set: Set::parse(text),
+            set: match path.ends_with(parts::SUFFIX) {
+                true => Set::of_parts(text, folder),
+                false => Set::parse(text),
+            },
             tag: condition::sum(&text),
             identity,
         }
@@ -248,7 +252,7 @@ impl Inner {
                     |error| Refusal::new(Reason::Internal, format!("read the mapping {path}: {error}"));
                 let mut text = Vec::new();
                 file.take(self.limit).read_to_end(&mut text).map_err(failed)?;
-                Ok(Arc::new(Mapping::new(&text, Some(identity))))
+                Ok(Arc::new(Mapping::new(path, &text, Some(identity))))
             }
             Origin::Upstream { agent, base, .. } => {
                 // The address itself may hold a password.
@@ -265,7 +269,7 @@ impl Inner {
                 }
                 let body = response.body_mut().with_config().limit(self.limit).read_to_vec();
                 match body {
-                    Ok(text) => Ok(Arc::new(Mapping::new(&text, None))),
+                    Ok(text) => Ok(Arc::new(Mapping::new(path, &text, None))),
                     Err(ureq::Error::BodyExceedsLimit(_)) => Err(too_long()),
                     Err(error) => Err(failed(error)),
                 }

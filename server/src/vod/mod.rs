@@ -63,6 +63,9 @@ use service::{Cors, Service};
 /// Threads that may wait for a disk or an upstream server.
 const BLOCKING_THREADS: usize = 64;
 
+/// Bytes of the longest manifest of a recording's parts.
+const MAX_MANIFEST: u64 = 4 << 20;
+
 /// What a server is started with.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -151,9 +154,10 @@ fn service(options: Options) -> Result<Service> {
             None => Mappings::of_files(&options.root, limit)?,
         };
         let media = options.media_root.as_deref().unwrap_or(&options.root);
-        (Library::of_mappings(media)?, Some(mappings))
+        (Library::of_mappings(media)?, mappings)
     } else {
-        (Library::of_location(&options.root, &location)?, None)
+        let manifests = Mappings::of_files(&options.root, MAX_MANIFEST)?;
+        (Library::of_location(&options.root, &location)?, manifests)
     };
     let cors = match options.cors.as_deref() {
         None => None,
@@ -165,7 +169,13 @@ fn service(options: Options) -> Result<Service> {
         }
     };
     Ok(Service::new(
-        packaging, headers, location, library, mappings, cors,
+        packaging,
+        headers,
+        location,
+        library,
+        mappings,
+        options.mapped,
+        cors,
     ))
 }
 

@@ -32,7 +32,10 @@ pub(crate) struct Service {
     /// What URLs start with; empty or with a leading and no trailing slash.
     location: String,
     library: Library,
-    mappings: Option<Mappings>,
+    /// Where mappings come from, or the manifests of recordings.
+    mappings: Mappings,
+    /// Every path names a mapping; else only that of a manifest does.
+    mapped: bool,
     responses: Responses,
     headers: Headers,
     cors: Option<Cors>,
@@ -73,7 +76,8 @@ impl Service {
         headers: Headers,
         location: String,
         library: Library,
-        mappings: Option<Mappings>,
+        mappings: Mappings,
+        mapped: bool,
         cors: Option<Cors>,
     ) -> Self {
         Self {
@@ -82,6 +86,7 @@ impl Service {
             location,
             library,
             mappings,
+            mapped,
             responses: responses::responses(),
             headers,
             cors,
@@ -167,10 +172,7 @@ impl Service {
 
     async fn is_fresh(&self, stored: &Stored) -> bool {
         for (path, tag) in &*stored.mappings {
-            let now = match &self.mappings {
-                Some(mappings) => mappings.get(path).await.ok().map(|mapping| mapping.tag()),
-                None => None,
-            };
+            let now = self.mappings.get(path).await.ok().map(|mapping| mapping.tag());
             if now != Some(*tag) {
                 return false;
             }
@@ -181,13 +183,13 @@ impl Service {
 
     /// The set of the target, and which mappings in which state it comes from.
     async fn set(&self, target: &Target) -> Result<(Set, Vec<(String, u64)>), Refusal> {
-        let Some(mappings) = &self.mappings else {
+        if !self.mapped && !target.is_manifest() {
             return Ok((target.local(), Vec::new()));
-        };
+        }
         let mut used = Vec::new();
         let mut texts = Vec::new();
         for path in target.mapping_paths() {
-            let mapping = mappings.get(path).await?;
+            let mapping = self.mappings.get(path).await?;
             used.push((path.to_owned(), mapping.tag()));
             texts.push(mapping);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mediacore::hls::name::Name;
+use mediacore::hls::parts;
 use mediacore::hls::uri::{self, Location};
 use mediacore::hls::{Options, Reason, Refusal, Set};
 
@@ -50,6 +51,11 @@ impl Target {
     /// The set of a location without mappings.
     pub(crate) fn local(&self) -> Set {
         Set::local(&self.path.uris)
+    }
+
+    /// Whether it is one recording of several parts, by its manifest.
+    pub(crate) fn is_manifest(&self) -> bool {
+        matches!(&self.path.uris[..], [only] if only.path.ends_with(parts::SUFFIX))
     }
 
     /// Where the mappings are: paths below the location.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mediastack_tests::fixtures::media;
+use mediastack_tests::http::Client;
 use mediastack_tests::process::output_of;
 use mediastack_tests::vod::Vod;
 
@@ -82,5 +83,74 @@ fn joined_segments_are_the_source() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_parts_of_a_recording_are_one_playlist() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let first = media("av_h264_aac_faststart.mp4");
+    std::fs::copy(&first, folder.path().join("talk.mp4")).expect("a copy");
+    let second = folder.path().join("talk.part2.mp4");
+    let scale = [
+        "-t",
+        "5",
+        "-vf",
+        "scale=320:180",
+        "-c:v",
+        "libx264",
+        "-g",
+        "25",
+        "-c:a",
+        "copy",
+    ];
+    output_of(
+        Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-i"])
+            .arg(&first)
+            .args(scale)
+            .arg(&second),
+    );
+    let manifest = r#"{"version":1,"parts":[{"file":"talk.mp4","at_s":0,"duration_s":20},{"file":"talk.part2.mp4","at_s":25,"duration_s":5},
+        {"file":"talk.part3.mp4","at_s":31}]}"#;
+    std::fs::write(folder.path().join("talk.parts.json"), manifest).expect("a manifest");
+    for container in ["mpegts", "fmp4"] {
+        let option = format!("vod_hls_container_format={container}");
+        let vod = Vod::start(
+            folder.path(),
+            &[
+                "--preset",
+                "mediastack",
+                "--location",
+                "/rec",
+                "--option",
+                &option,
+            ],
+        );
+        let url = vod.url("/rec/talk.parts.json/index.m3u8");
+        let playlist = Client::new(vod.port(), "h")
+            .get("/rec/talk.parts.json/index.m3u8")
+            .text();
+        assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY").count(), 1, "{playlist}");
+        let lengths = playlist
+            .lines()
+            .filter_map(|line| line.strip_prefix("#EXTINF:")?.strip_suffix(','));
+        let whole: f64 = lengths
+            .map(|length| length.parse::<f64>().expect("a number"))
+            .sum();
+        assert!((whole - 25.0).abs() < 0.01, "{playlist}");
+        let (said, _) = output_of(Command::new("ffprobe").args([
+            "-v",
+            "error",
+            "-count_packets",
+            "-select_streams",
+            "v",
+            "-show_entries",
+            "stream=nb_read_packets",
+            "-of",
+            "csv=p=0",
+            &url,
+        ]));
+        assert!(said.trim().starts_with("625"), "{container}: {said}");
     }
 }

@@ -408,6 +408,8 @@ pub(crate) fn hls_name(data: &[u8]) {
         return;
     };
     assert!((1..=32).contains(&location.uris.len()));
+    let up = |path: &str| path.split('/').any(|component| component == "..");
+    assert!(!location.uris.iter().any(|uri| up(&uri.path)), "no path goes up");
     let set = Set::local(&location.uris);
     assert_eq!(set.sequences.len(), location.uris.len());
     if let Ok(name) = Name::parse(&location.name, &options.urls.names) {
@@ -504,7 +506,7 @@ pub(crate) fn hls_package(data: &[u8]) {
     }
     set.timeline = Some(Clips {
         durations: vec![Millis(700), Millis(900)],
-        discontinuity: data.len() % 2 == 0,
+        discontinuity: data.len().is_multiple_of(2),
     });
     for name in ["index.m3u8", "seg-1.ts", "seg-2.m4s"] {
         let _ = ask(&short, &set, name, &open);

@@ -115,6 +115,12 @@ impl Location {
                 None => vec![whole.finish(directory.to_owned())],
             }
         };
+        let span = uris.first().map(|uri| uri.span);
+        if uris.iter().any(|uri| Some(uri.span) != span) {
+            return Err(Refusal::bad_request(
+                "files of one path that are clipped differently",
+            ));
+        }
         Ok(Self {
             directory: directory.to_owned(),
             name: name.to_owned(),
@@ -315,6 +321,10 @@ impl Parsed {
                 }
             }
         }
+        // Pieces of a multi URI can make a component that the request's path does not have.
+        if parsed.path.split('/').any(|component| component == "..") {
+            return Err(Refusal::bad_request("a path that goes up"));
+        }
         let span = parsed.span;
         if span.to.is_some_and(|to| to <= span.from) {
             return Err(Refusal::bad_request(format!(
@@ -475,6 +485,14 @@ mod tests {
             ("/def/a_lo.mp4", "/def/a_lo.mp4/clipFrom/5000")
         );
         assert_eq!(behind.span.from, Millis(5000));
+        for up in [
+            "/def/.,./a.mp4.urlset/x",
+            "/def/.,./a,./b,/y.urlset/x",
+            "/def/,.,.,./a.urlset/x",
+        ] {
+            assert_eq!(parse(up).unwrap_err().reason, Reason::BadRequest, "{up}");
+        }
+        assert!(parse("/def/,a.mp4,clipFrom/5000/b.mp4,.urlset/x").is_err());
         let many = format!("/{}.urlset/x", ",a".repeat(34));
         assert!(parse(&many).is_err());
     }

@@ -62,7 +62,7 @@ impl Producer for Slowly {
 fn service(body: Layout, headers: Headers, cors: Option<Cors>) -> Arc<Service> {
     let dir = tempfile::tempdir().unwrap();
     let library = Library::of_location(dir.path(), "").unwrap();
-    let mappings = crate::vod::Mappings::of_files(std::path::Path::new("/"), 1).unwrap();
+    let mappings = Mappings::of_files(std::path::Path::new("/"), 1).unwrap();
     let service = Service::new(
         Options::nginx_vod(),
         headers,

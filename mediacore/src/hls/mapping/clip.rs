@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::{array, length, signed, text};
-use super::{bad, lengths};
+use super::{MAX_TIMELINE, bad, lengths};
 use crate::hls::refusal::{Reason, Refusal};
 use crate::hls::set::{Clip, ClipSource, KeyFrames, MAX_CLIPS, Shift, TrackMask};
 use crate::time::Millis;
@@ -23,7 +23,7 @@ pub(super) fn read(value: &Value) -> Result<Clip, Refusal> {
         "dynamic" => return Err(Refusal::bad_request("dynamic clips are not supported")),
         other => return Err(Refusal::bad_request(format!("{other:?} is no type of clip"))),
     };
-    for key in ["encryptionKey", "encryptionScheme"] {
+    for key in ["encryptionKey", "encryptionIv", "encryptionScheme"] {
         if text(clip, key)?.is_some() {
             return Err(Refusal::bad_request("encrypted source files are not supported"));
         }
@@ -73,6 +73,11 @@ fn concat(clip: &Map<String, Value>) -> Result<ClipSource, Refusal> {
     Ok(ClipSource::Concat {
         paths: each.collect::<Result<_, _>>()?,
         durations,
-        offset: length(clip, "offset")?.unwrap_or(Millis::ZERO),
+        offset: Millis(
+            length(clip, "offset")?
+                .unwrap_or(Millis::ZERO)
+                .0
+                .min(MAX_TIMELINE),
+        ),
     })
 }

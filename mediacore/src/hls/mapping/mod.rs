@@ -217,13 +217,15 @@ fn closed_captions(root: &Map<String, Value>) -> Result<Option<Vec<ClosedCaption
     each.collect::<Result<_, _>>().map(Some)
 }
 
-/// A list of lengths.
+/// A list of lengths of clips, key frames among them.
 fn lengths(map: &Map<String, Value>, key: &str) -> Result<Option<Vec<Millis>>, Refusal> {
     let Some(list) = array(map, key)? else {
         return Ok(None);
     };
     let each = list.iter().map(|value| {
-        millis(value).ok_or_else(|| bad(format!("{key} holds {value}, which is no time in ms")))
+        millis(value)
+            .filter(|ms| ms.0 <= MAX_CLIP)
+            .ok_or_else(|| bad(format!("{key} holds {value}, which is no time in ms")))
     });
     each.collect::<Result<_, _>>().map(Some)
 }

@@ -23,6 +23,13 @@ struct Limits {
     count: usize,
 }
 
+impl Limits {
+    /// Whether a value fits into a generation; a heavier one is handed out and not kept.
+    const fn can_keep(self, weight: usize) -> bool {
+        weight <= self.bytes / 2
+    }
+}
+
 struct Kept<K, V> {
     young: HashMap<K, Arc<Slot<V>>>,
     old: HashMap<K, Arc<Slot<V>>>,
@@ -46,7 +53,8 @@ impl<V> Default for Slot<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
-    /// A cache of at most `bytes`, as `weight` tells them for a value, and of at most `count` values.
+    /// A cache of at most `bytes`, as `weight` tells them for a value, and of at most `count` values. A value of more than half
+    /// of that is not kept.
     pub fn new(bytes: usize, count: usize, weight: fn(&V) -> usize) -> Self {
         let kept = Kept {
             young: HashMap::new(),
@@ -84,12 +92,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         // The slot is new.
         let _ = slot.value.set(value);
         let mut kept = self.lock();
+        kept.old.remove(&key);
         let before = kept.young.remove(&key);
         let before = before.and_then(|slot| Some(self.weigh(slot.value.get()?)));
         kept.bytes = kept.bytes.saturating_sub(before.unwrap_or(0));
-        kept.old.remove(&key);
-        kept.make_room(weight, self.limits);
-        kept.young.insert(key, Arc::new(slot));
+        if self.limits.can_keep(weight) {
+            kept.make_room(weight, self.limits);
+            kept.young.insert(key, Arc::new(slot));
+        }
     }
 
     /// The value, made by `build` when it is not there; who asks meanwhile waits for that one. What fails is not kept, and the
@@ -112,8 +122,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
             Ok(value) => {
                 // Nobody else fills a slot while this one builds.
                 let _ = slot.value.set(value.clone());
-                kept.make_room(self.weigh(value), self.limits);
-                kept.young.insert(key, Arc::clone(&slot));
+                let weight = self.weigh(value);
+                if self.limits.can_keep(weight) {
+                    kept.make_room(weight, self.limits);
+                    kept.young.insert(key, Arc::clone(&slot));
+                } else {
+                    kept.young.remove(&key);
+                }
             }
             Err(_) => {
                 kept.young.remove(&key);
@@ -210,6 +225,16 @@ mod tests {
             .count();
         assert!((4..=12).contains(&kept), "{kept}");
         assert!(cache.get("1").is_none());
+    }
+
+    #[test]
+    fn what_is_too_heavy_is_handed_out_and_not_kept() {
+        let cache = cache(100_000);
+        let heavy: Arc<str> = "x".repeat(60_000).into();
+        let built = cache.get_or_build("a".to_owned(), || Ok::<_, ()>(Arc::clone(&heavy)));
+        assert!(built.is_ok_and(|built| built.len() == 60_000));
+        cache.insert("b".to_owned(), heavy);
+        assert!(cache.get("a").is_none() && cache.get("b").is_none());
     }
 
     #[test]

@@ -347,6 +347,7 @@ impl Options {
         options.urls.absolute_master = false;
         options.urls.absolute_index = false;
         options.opus = true;
+        options.encryption.output_iv = true;
         options.mirrored = Mirrored {
             iframes: false,
             moved_fragments: false,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mediacore::cache::Cache;
-use mediacore::hls::captions::Captions;
+use mediacore::hls::captions::{self, Captions};
 use mediacore::hls::{self, Open, Reason, Refusal, Title};
 use mediacore::layout::{FileSource, Layout, Source, Wait};
 use mediacore::{Error, Result};
@@ -54,7 +54,7 @@ impl Library {
             folder: Folder::open(root)?,
             prefix,
             opened: Cache::new(CAPACITY, COUNT, weight),
-            limit: 16 << 20,
+            limit: captions::MAX_FILE,
         })
     }
 

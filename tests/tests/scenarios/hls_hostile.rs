@@ -42,7 +42,20 @@ fn put(file: &mut [u8], at: usize, value: u32) {
 /// One damage, and the status of a media playlist and of the first segment then.
 type Damage = (&'static str, fn(&mut Vec<u8>), u16, u16);
 
-const DAMAGES: [Damage; 19] = [
+/// A `moov` of nothing but tracks without anything.
+fn a_million_tracks(file: &mut Vec<u8>) {
+    let mvhd = inside(file, b"mvhd") - 8;
+    let mvhd = file[mvhd..mvhd + 108].to_vec();
+    let moov = u32::try_from(8 + mvhd.len() + 8_000_000).expect("small");
+    file.truncate(file.windows(4).position(|four| four == b"moov").expect("a moov") - 4);
+    file.extend(moov.to_be_bytes());
+    file.extend(b"moov");
+    file.extend(mvhd);
+    file.extend(b"\0\0\0\x08trak".repeat(1_000_000));
+}
+
+const DAMAGES: [Damage; 20] = [
+    ("a million tracks", a_million_tracks, 400, 400),
     (
         "stts of 2^32 entries",
         |f| {

@@ -47,11 +47,6 @@ fn intended(request: &Request, target: &str, answer: &Answer) -> Option<&'static
         let kind = answer.header("content-type").unwrap_or_default();
         let parts = answer.status == 206 && answer.complete && kind.starts_with("multipart/byteranges");
         ("several ranges of a segment are whole parts (Q6)", parts)
-    } else if is("/sampleaes") && is("/init") {
-        (
-            "the IV of `cbcs` is the one that samples are encrypted with",
-            good,
-        )
     } else if is("-v1.m4s") && (is("d_bframes") || is("g_hevc")) {
         ("video alone is not late by the delay of its B-frames (Q4)", good)
     } else {

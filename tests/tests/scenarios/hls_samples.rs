@@ -154,3 +154,135 @@ fn the_parts_of_a_recording_are_one_playlist() {
         assert!(said.trim().starts_with("625"), "{container}: {said}");
     }
 }
+
+/// The payload of the first PES packet in whole transport packets of the video.
+fn pes(bytes: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for packet in bytes.chunks(188) {
+        assert_eq!((packet.len(), packet[0]), (188, 0x47), "whole packets");
+        assert_eq!(
+            u16::from_be_bytes([packet[1] & 0x1F, packet[2]]),
+            0x100,
+            "of the video alone"
+        );
+        let skip = if packet[3] & 0x20 == 0 {
+            4
+        } else {
+            5 + usize::from(packet[4])
+        };
+        payload.extend_from_slice(packet.get(skip..).unwrap_or_default());
+    }
+    assert!(
+        bytes[1] & 0x40 != 0 && payload.starts_with(&[0, 0, 1, 0xE0]),
+        "a PES packet starts"
+    );
+    payload
+}
+
+#[test]
+fn i_frame_ranges_are_whole_key_frames() {
+    let source = media("av_h264_aac_faststart.mp4");
+    let root = source.parent().expect("a folder");
+    for (preset, option) in [
+        ("nginx-vod", "vod_segment_duration=4000"),
+        ("nginx-vod", "vod_hls_mpegts_interleave_frames=on"),
+        ("mediastack", "vod_hls_mpegts_output_id3_timestamps=on"),
+    ] {
+        let vod = Vod::start(root, &["--preset", preset, "--option", option]);
+        let mut client = Client::new(vod.port(), "h");
+        let playlist = client.get("/av_h264_aac_faststart.mp4/iframes.m3u8").text();
+        let mut frames = 0;
+        let mut range = String::new();
+        for line in playlist.lines() {
+            if let Some(told) = line.strip_prefix("#EXT-X-BYTERANGE:") {
+                let (size, offset) = told.split_once('@').expect("a range");
+                let [size, offset]: [u64; 2] = [size, offset].map(|text| text.parse().expect("a number"));
+                range = format!("Range: bytes={offset}-{}", offset + size - 1);
+            } else if line.starts_with("seg-") {
+                let answer = client.ask("GET", &format!("/av_h264_aac_faststart.mp4/{line}"), &[&range]);
+                assert_eq!(answer.status, 206, "{line} {range}");
+                let payload = pes(&answer.body);
+                // The slice of an IDR picture; everything before it is in the same PES packet.
+                let idr = payload
+                    .windows(4)
+                    .any(|four| four[..3] == [0, 0, 1] && four[3] & 0x1F == 5);
+                assert!(idr, "{preset} {option}: {line} {range}");
+                frames += 1;
+            }
+        }
+        assert_eq!(frames, 20, "{preset} {option}: {playlist}");
+    }
+}
+
+#[test]
+fn samples_encrypted_as_cbcs_decrypt_to_the_source() {
+    let source = media("av_h264_aac_faststart.mp4");
+    let root = source.parent().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    for (preset, seed) in [
+        ("nginx-vod", "vod_secret_key=s$vod_filepath"),
+        ("mediastack", "vod_encryption_iv_seed=seed"),
+    ] {
+        let options = [
+            "vod_hls_encryption_method=sample-aes",
+            "vod_hls_container_format=fmp4",
+            "vod_segment_duration=7000",
+            seed,
+        ];
+        let options = options.iter().flat_map(|option| ["--option", *option]);
+        let vod = Vod::start(
+            root,
+            &["--preset", preset]
+                .into_iter()
+                .chain(options)
+                .collect::<Vec<_>>(),
+        );
+        let mut client = Client::new(vod.port(), "h");
+        let mut get = |name: &str| {
+            let answer = client.get(&format!("/av_h264_aac_faststart.mp4/{name}"));
+            assert_eq!((answer.status, answer.complete), (200, true), "{name}");
+            answer.body
+        };
+        let key: String = get("encryption.key")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        // A track at a time and as a stream: FFmpeg 5.1 looks a sample's subsamples up in the fragment that it read
+        // last, which is another one for a file that it can seek in or that has two tracks.
+        for kind in ["v", "a"] {
+            let joined: Vec<u8> = [
+                format!("init-{kind}1.mp4"),
+                format!("seg-1-{kind}1.m4s"),
+                format!("seg-2-{kind}1.m4s"),
+                format!("seg-3-{kind}1.m4s"),
+            ]
+            .iter()
+            .flat_map(|name| get(name))
+            .collect();
+            let whole = folder.path().join("whole.mp4");
+            std::fs::write(&whole, joined).expect("a file");
+            let clear = folder.path().join("clear.mkv");
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg.args([
+                "-y",
+                "-v",
+                "warning",
+                "-seekable",
+                "0",
+                "-decryption_key",
+                &key,
+                "-i",
+            ]);
+            let (_, said) = output_of(ffmpeg.arg(&whole).args(["-c", "copy"]).arg(&clear));
+            assert_eq!(said, "", "{preset} {kind}");
+            assert!(
+                packets(&clear, kind, false) == packets(&source, kind, false),
+                "{preset} {kind}"
+            );
+            assert!(
+                packets(&whole, kind, false) != packets(&source, kind, false),
+                "{preset} {kind} is in the clear"
+            );
+        }
+    }
+}

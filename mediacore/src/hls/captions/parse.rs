@@ -4,6 +4,9 @@ use super::{Captions, Cue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Millis;
 
+/// Cues of one file: a day of two a second.
+const MAX_CUES: usize = 200_000;
+
 /// Bytes of a line with times: longer ones are none.
 const MAX_TIMES: usize = 1024;
 
@@ -22,12 +25,11 @@ impl Captions {
     /// Latin-1.
     ///
     /// # Errors
-    /// `Malformed` when there is neither a `WEBVTT` line nor a cue.
+    /// `Malformed` when there is neither a `WEBVTT` line nor a cue, `LimitExceeded` for more than 200 000 cues.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let text = decode(bytes);
         let vtt = text.starts_with("WEBVTT");
-        let lines = Lines::of(&text);
-        let starts: Vec<Start> = lines.cues(vtt);
+        let starts = starts(&text, vtt)?;
         if !vtt && starts.is_empty() {
             return Err(Error::new(
                 ErrorKind::Malformed,
@@ -54,7 +56,17 @@ impl Captions {
     }
 }
 
+/// The file as text whose lines end in a line feed.
 fn decode(bytes: &[u8]) -> String {
+    let text = decode_text(bytes);
+    // Carriage returns alone are line ends too.
+    if text.contains('\r') && !text.contains('\n') {
+        return text.replace('\r', "\n");
+    }
+    text
+}
+
+fn decode_text(bytes: &[u8]) -> String {
     let wide = |rest: &[u8], read: fn([u8; 2]) -> u16| {
         let (units, _) = rest.as_chunks::<2>();
         String::from_utf16_lossy(&units.iter().map(|unit| read(*unit)).collect::<Vec<_>>())
@@ -80,47 +92,37 @@ struct Start<'a> {
     settings: &'a str,
 }
 
-struct Lines<'a> {
-    /// Each line without its end, where it starts, and where the next one does.
-    lines: Vec<(&'a str, usize, usize)>,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        let mut at = 0;
-        let lines = text.split_inclusive('\n').map(|line| {
-            let from = at;
-            at += line.len();
-            (line.trim_end_matches(['\n', '\r']), from, at)
-        });
-        Self {
-            lines: lines.collect(),
-        }
-    }
-
-    fn cues(&self, vtt: bool) -> Vec<Start<'a>> {
-        let mut starts: Vec<Start<'a>> = Vec::new();
-        for (number, (line, from, next)) in self.lines.iter().enumerate() {
-            let Some((times, settings)) = times(line) else {
-                continue;
-            };
-            let line_before = |back: usize| number.checked_sub(back).and_then(|at| self.lines.get(at));
+/// The starts of all cues.
+fn starts(text: &str, vtt: bool) -> Result<Vec<Start<'_>>> {
+    let mut starts: Vec<Start<'_>> = Vec::new();
+    // The two lines before the current one, each with where it starts.
+    let mut before: [Option<(&str, usize)>; 2] = [None; 2];
+    let mut at = 0;
+    for whole in text.split_inclusive('\n') {
+        let from = at;
+        at += whole.len();
+        let line = whole.trim_end_matches(['\n', '\r']);
+        if let Some((times, settings)) = times(line) {
+            if starts.len() >= MAX_CUES {
+                let text = format!("more than {MAX_CUES} cues");
+                return Err(Error::new(ErrorKind::LimitExceeded, text));
+            }
+            let [further, last] = before;
             // An identifier stands alone between a blank line and the times.
-            let id = line_before(1).filter(|(id, place, _)| {
-                let alone = line_before(2).is_none_or(|(line, ..)| line.trim().is_empty());
-                !id.trim().is_empty() && alone && !(vtt && *place == 0)
-            });
+            let alone = further.is_none_or(|(line, _)| line.trim().is_empty());
+            let id = last.filter(|(id, place)| !id.trim().is_empty() && alone && !(vtt && *place == 0));
             starts.push(Start {
-                from: id.map_or(*from, |(_, from, _)| *from),
-                text: *next,
+                from: id.map_or(from, |(_, from)| from),
+                text: at,
                 times,
-                id: id.map_or("", |(id, ..)| id),
+                id: id.map_or("", |(id, _)| id),
                 // What SubRip has there are coordinates that WebVTT does not know.
                 settings: if vtt { settings } else { "" },
             });
         }
-        starts
+        before = [before[1], Some((line, from))];
     }
+    Ok(starts)
 }
 
 /// `00:01.000 --> 00:03.500 align:left`: the times, and what comes after them.

@@ -87,6 +87,13 @@ fn what_is_no_subtitle_is_refused() {
     ] {
         assert!(Captions::parse(bytes).is_err(), "{bytes:?}");
     }
+    let returns = VTT.replace('\n', "\r");
+    assert_eq!(Captions::parse(returns.as_bytes()).unwrap().cues.len(), 3);
+    let many = format!("WEBVTT\n\n{}", "0:0-->9:9\n".repeat(200_001));
+    assert_eq!(
+        Captions::parse(many.as_bytes()).unwrap_err().kind(),
+        crate::ErrorKind::LimitExceeded
+    );
     assert!(!Captions::sniff(b"\0\0\0\x18ftypisom"));
     let hostile =
         "WEBVTT\n\n99999999999999999999:00.000 --> 1:2\n\n1:2:3:4.5 --> 0:01\n\n00:01.1 --> 00:02.25 x\n";

@@ -156,6 +156,8 @@ fn map(sample: &[u8], codec: Codec, length: usize) -> Option<Vec<(u16, u32)>> {
         }
         *clear = 0;
     };
+    // What the clear bytes alone may need is not given to slices: those that are too many stay in the clear.
+    let mut budget = MAX_ENTRIES.saturating_sub(sample.len() / usize::from(u16::MAX) + 1);
     let mut rest = sample;
     while !rest.is_empty() {
         let (head, after) = rest.split_at_checked(length)?;
@@ -168,8 +170,8 @@ fn map(sample: &[u8], codec: Codec, length: usize) -> Option<Vec<(u16, u32)>> {
             Codec::Hevc => hevc::nal_type(nal) < 32,
             _ => matches!(nal_type(nal), 1 | 5),
         };
-        // More slices than can be told stay in the clear.
-        if slice && size > SMALL && entries.len() + 2 < MAX_ENTRIES {
+        if slice && size > SMALL && budget > 0 {
+            budget -= 1;
             clear += length + CLEAR;
             push(&mut entries, &mut clear, size - CLEAR);
         } else {

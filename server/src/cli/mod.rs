@@ -6,6 +6,7 @@ mod clip;
 mod duration;
 mod exit;
 mod hooks;
+mod import;
 mod json;
 mod output;
 mod probe;
@@ -13,6 +14,7 @@ mod progress;
 mod record;
 mod recover;
 mod remux;
+mod serve;
 mod signals;
 mod thumbnail;
 mod usage;
@@ -26,6 +28,7 @@ use mediacore::{Error, ErrorKind, Result};
 use tracing_subscriber::EnvFilter;
 
 use answer::Answer;
+pub(crate) use probe::tracks_json;
 
 /// Records live streams to MP4 files that cannot be lost, and works on the files.
 #[derive(Debug, Parser)]
@@ -54,6 +57,12 @@ enum Command {
     Thumbnail(thumbnail::Arguments),
     Probe(probe::Arguments),
     Vod(vod::Arguments),
+    Serve(serve::Arguments),
+    Config(serve::ConfigArguments),
+    User(serve::UserArguments),
+    Import(import::Arguments),
+    /// Print the OpenAPI document of the REST API
+    Openapi,
 }
 
 /// Runs the program.
@@ -85,6 +94,11 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::Thumbnail(arguments) => thumbnail::run(&arguments, cli.json),
         Command::Probe(arguments) => probe::run(&arguments, cli.json),
         Command::Vod(arguments) => vod::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Config(arguments) => serve::config(&arguments),
+        Command::User(arguments) => serve::user(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Openapi => serve::openapi(),
     }
 }
 

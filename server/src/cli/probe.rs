@@ -125,6 +125,12 @@ impl TrackView {
     }
 }
 
+/// The tracks of a file as JSON, as `--json` has them.
+pub(crate) fn tracks_json(report: &Report) -> String {
+    let tracks: Vec<TrackView> = report.tracks.iter().map(TrackView::of).collect();
+    serde_json::to_string(&tracks).unwrap_or_else(|_| "[]".to_owned())
+}
+
 /// Runs the command. Whatever looks like an address is one: a file of such a name is reached as `./name`.
 pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Answer> {
     let is_address = arguments

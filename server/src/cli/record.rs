@@ -106,19 +106,24 @@ fn address(given: &str) -> Result<String> {
     if given != "-" {
         return Ok(given.to_owned());
     }
-    if let Ok(url) = std::env::var("MEDIASTACK_URL") {
-        return Ok(url);
+    secret("MEDIASTACK_URL", source::MAX_URL_BYTES, "address")
+}
+
+/// What the environment variable `name` says or, without it, the first line of standard input, of at most `limit` bytes.
+pub(super) fn secret(name: &str, limit: usize, what: &str) -> Result<String> {
+    if let Ok(text) = std::env::var(name) {
+        return Ok(text);
     }
     let mut line = String::new();
-    std::io::Read::take(std::io::stdin().lock(), source::MAX_URL_BYTES as u64 + 2)
+    std::io::Read::take(std::io::stdin().lock(), limit as u64 + 2)
         .read_line(&mut line)
-        .map_err(|cause| Error::storage("read the address from standard input", cause))?;
+        .map_err(|cause| Error::storage(format!("read the {what} from standard input"), cause))?;
     match line.trim() {
         "" => Err(Error::new(
             ErrorKind::InvalidInput,
-            "no address in MEDIASTACK_URL nor on standard input",
+            format!("no {what} in {name} nor on standard input"),
         )),
-        url => Ok(url.to_owned()),
+        text => Ok(text.to_owned()),
     }
 }
 

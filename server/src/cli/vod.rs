@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::answer::Answer;
 use super::output;
 use super::signals::Caught;
-use crate::vod::{self, Limits, Settings};
+use crate::listen::Limits;
+use crate::vod::{self, Settings};
 
 /// Package MP4 files as HLS on request, as nginx with nginx-vod-module does
 #[derive(Debug, Args)]
@@ -117,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Answer> {
 }
 
 /// Every connection and every opened file is a descriptor; the usual limit is meant for programs with few.
-fn raise_file_limit() {
+pub(super) fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,

@@ -31,12 +31,12 @@
 //! | live and event sets, playback rate, filters that encode | served | 400 with the reason | not built |
 //! | remote media, `sample-aes-cenc`, DRM, `vod_fallback_upstream_location` | served | an error at start | not built |
 
+pub(crate) mod answer;
 mod body;
-mod condition;
+pub(crate) mod condition;
 mod directives;
-mod files;
+pub(crate) mod files;
 mod library;
-mod listen;
 mod mappings;
 mod problem;
 mod range;
@@ -45,20 +45,25 @@ mod service;
 mod target;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::HeaderValue;
+use mediacore::hls::{self, Refusal};
 use mediacore::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub(crate) use directives::Settings;
-pub(crate) use listen::Limits;
+
+use crate::listen::{self, Limits};
 
 use library::Library;
 use mappings::Mappings;
-use service::{Cors, Service};
+use service::Cors;
+
+pub(crate) use body::Body;
+pub(crate) use service::Service;
 
 /// Threads that may wait for a disk or an upstream server.
 const BLOCKING_THREADS: usize = 64;
@@ -177,6 +182,35 @@ fn service(options: Options) -> Result<Service> {
         options.mapped,
         cors,
     ))
+}
+
+/// The packaging location of a server that has others beside it: the files of `root` under our own preset, readable by pages of any site.
+///
+/// # Errors
+/// When there is no such directory.
+pub(crate) fn location_of(root: &Path, prefix: &str) -> Result<Service> {
+    let settings = Settings::mediastack();
+    Ok(Service::new(
+        settings.options,
+        settings.headers,
+        prefix.to_owned(),
+        Library::of_location(root, prefix)?,
+        Mappings::of_files(root, MAX_MANIFEST)?,
+        false,
+        Some(Cors::Any),
+    ))
+}
+
+/// The files that a request's path names, relative to the directory of the location `prefix`.
+///
+/// # Errors
+/// When the path can't be read or is not of the location.
+pub(crate) fn files_of(path: &str, prefix: &str) -> std::result::Result<Vec<String>, Refusal> {
+    let target = target::Target::parse(path, prefix, &hls::Options::mediastack())?;
+    let names = target
+        .mapping_paths()
+        .map(|path| path.trim_start_matches('/').to_owned());
+    Ok(names.collect())
 }
 
 /// A URL prefix with a leading and no trailing slash; empty for the root.

@@ -1,22 +1,26 @@
 //! [`Service`]: one request in, one response out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use mediacore::hls::options::Method as Encryption;
 use mediacore::hls::{self, Options, Packager, Reason, Refusal, Set};
 use mediacore::layout::Layout;
 
+use crate::listen::Respond;
+
+use super::answer::{self, insert};
 use super::body::Body;
-use super::condition::{self, Validators, Verdict};
+use super::condition::{self, Validators};
 use super::directives::{Headers, ModifiedTypes};
 use super::files::Identity;
 use super::library::{Library, Opening};
 use super::mappings::Mappings;
 use super::problem;
-use super::range::{self, Asked};
 use super::responses::{self, Responses, Stored};
 use super::target::Target;
 
@@ -41,6 +45,14 @@ pub(crate) struct Service {
     cors: Option<Cors>,
     /// Stands for the options in entity tags.
     settings: String,
+}
+
+impl Respond for Service {
+    type Body = Body;
+
+    async fn respond(self: Arc<Self>, request: Request<Incoming>, _peer: SocketAddr) -> Response<Body> {
+        self.answer(&request).await
+    }
 }
 
 /// Who may read answers from scripts of other sites.
@@ -94,10 +106,10 @@ impl Service {
     }
 
     /// Answers `request`; its body, if it has one, is left alone.
-    pub(crate) async fn respond<B>(self: &Arc<Self>, request: Request<B>) -> Response<Body> {
+    pub(crate) async fn answer<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         let mut response = match *request.method() {
-            Method::GET | Method::HEAD => match self.find(&request).await {
+            Method::GET | Method::HEAD => match self.find(request).await {
                 Ok(found) => self.present(&found, request.headers(), head),
                 Err(refusal) => problem::refusal(&refusal),
             },
@@ -116,7 +128,7 @@ impl Service {
             response.headers_mut().insert(header::ALLOW, allowed);
         }
         if let Some(cors) = &self.cors {
-            cors.apply(&request, response.headers_mut());
+            cors.apply(request, response.headers_mut());
         }
         response
     }
@@ -249,54 +261,12 @@ impl Service {
 
     /// `found` to a client that sent `headers`.
     fn present(&self, found: &Found, headers: &HeaderMap, head: bool) -> Response<Body> {
-        let length = found.body.length();
-        let verdict = found.validators.judge(headers);
-        let asked = match headers.get(header::RANGE) {
-            Some(value) if !head && verdict == Verdict::Go && found.validators.allow_range(headers) => value
-                .to_str()
-                .map_or(Asked::Nothing, |value| range::parse(value, length)),
-            _ => Asked::Whole,
-        };
-        let mut content_type = found.content_type.clone();
-        let (status, body) = match (verdict, &asked) {
-            (Verdict::NotModified, _) => (StatusCode::NOT_MODIFIED, Layout::new()),
-            (Verdict::Failed, _) => {
-                return problem::status(
-                    StatusCode::PRECONDITION_FAILED,
-                    "the resource is in another state",
-                );
-            }
-            (Verdict::Go, Asked::Nothing) => return unsatisfiable(length),
-            (Verdict::Go, Asked::Whole) => (StatusCode::OK, found.body.clone()),
-            (Verdict::Go, Asked::One(part)) => (StatusCode::PARTIAL_CONTENT, found.body.slice(part.clone())),
-            (Verdict::Go, Asked::Several(parts)) => {
-                let boundary = boundary(&found.validators.tag);
-                let kind = content_type.to_str().unwrap_or_default();
-                let body = range::multipart(&found.body, parts, kind, &boundary);
-                let value = format!("multipart/byteranges; boundary={boundary}");
-                content_type = HeaderValue::from_str(&value).unwrap_or(content_type);
-                (StatusCode::PARTIAL_CONTENT, body)
-            }
-        };
-        let mut response = Response::new(match body.pieces() {
-            _ if head => Body::empty(),
-            [mediacore::layout::Piece::Bytes(bytes)] => Body::from(bytes.clone()),
-            _ => Body::new(&body),
-        });
-        *response.status_mut() = status;
+        let mut response =
+            answer::present(&found.body, &found.content_type, &found.validators, headers, head);
+        if response.status().is_client_error() {
+            return response;
+        }
         let out = response.headers_mut();
-        if status != StatusCode::NOT_MODIFIED {
-            out.insert(header::CONTENT_TYPE, content_type);
-            out.insert(header::CONTENT_LENGTH, HeaderValue::from(body.length()));
-            out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        }
-        if let (Verdict::Go, Asked::One(part)) = (verdict, &asked) {
-            insert(out, header::CONTENT_RANGE, &range::content_range(part, length));
-        }
-        insert(out, header::ETAG, &found.validators.tag);
-        if let Some(modified) = found.validators.modified {
-            insert(out, header::LAST_MODIFIED, &httpdate::fmt_http_date(modified));
-        }
         if let Some(seconds) = self.headers.expires {
             insert(out, header::CACHE_CONTROL, &format!("max-age={seconds}"));
             if let Some(at) = SystemTime::now().checked_add(Duration::from_secs(seconds)) {
@@ -385,29 +355,6 @@ fn empty(status: StatusCode, content_type: &'static str) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
     response
-}
-
-fn unsatisfiable(length: u64) -> Response<Body> {
-    let mut response = problem::status(
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        "there are no such bytes in the resource",
-    );
-    let value = format!("bytes */{length}");
-    insert(response.headers_mut(), header::CONTENT_RANGE, &value);
-    response
-}
-
-/// A boundary that is in no media: the entity tag's digits.
-fn boundary(tag: &str) -> String {
-    let digits = tag.trim_matches('"');
-    format!("mediastack-{digits}")
-}
-
-fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
-    // Digits, dates and tags of our own making.
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
 }
 
 #[cfg(test)]

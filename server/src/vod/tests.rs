@@ -12,8 +12,8 @@ use mediacore::layout::{Filled, Make, Producer, Wait};
 use mediacore::{Error, ErrorKind};
 use tokio::sync::watch;
 
-use super::super::listen::{self, Limits};
 use super::*;
+use crate::listen::{self, Limits};
 
 const MODIFIED: &str = "Sun, 19 Nov 2000 08:52:00 GMT";
 
@@ -107,7 +107,7 @@ fn ask(service: &Arc<Service>, method: &str, headers: &[(&str, &str)]) -> (u16, 
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let response = service.respond(request.body(()).unwrap()).await;
+        let response = service.answer(&request.body(()).unwrap()).await;
         let (parts, mut body) = response.into_parts();
         let mut bytes = Vec::new();
         while let Some(frame) =

@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,7 +20,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
-use super::service::Service;
+/// Answers requests.
+pub(crate) trait Respond: Send + Sync + 'static {
+    /// The bodies of its answers.
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers the request of a client at `peer`.
+    fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +61,9 @@ impl Default for Limits {
 }
 
 /// Serves until `stop` says so or its other half is gone.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S: Respond>(
     listener: TcpListener,
-    service: Arc<Service>,
+    service: Arc<S>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -66,10 +79,10 @@ pub(crate) async fn serve(
         };
         match accepted {
             None => break,
-            Some((place, Ok((stream, _)))) => {
+            Some((place, Ok((stream, peer)))) => {
                 let (service, stop) = (Arc::clone(&service), stop.clone());
                 tokio::spawn(async move {
-                    connection(stream, service, limits, stop).await;
+                    connection(stream, peer, service, limits, stop).await;
                     drop(place);
                 });
             }
@@ -85,9 +98,10 @@ pub(crate) async fn serve(
     let _ = tokio::time::timeout(limits.leave, places.acquire_many(all)).await;
 }
 
-async fn connection(
+async fn connection<S: Respond>(
     stream: TcpStream,
-    service: Arc<Service>,
+    peer: SocketAddr,
+    service: Arc<S>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -95,13 +109,14 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let answer = service_fn(|request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.respond(request).await) }
+        async move { Ok::<_, Infallible>(service.respond(request, peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(Watched::new(stream, limits.stalled)), answer);
+        .serve_connection(TokioIo::new(Watched::new(stream, limits.stalled)), answer)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let done = tokio::select! {
         done = connection.as_mut() => done,
@@ -116,7 +131,7 @@ async fn connection(
 }
 
 /// Waits until `stop` says so.
-async fn told(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
     // An error means that nobody can say it any more.
     let _ = stop.wait_for(|stop| *stop).await;
 }

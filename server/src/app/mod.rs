@@ -1,0 +1,268 @@
+//! [`App`]: the object graph, built once; and the order in which it starts and stops.
+
+mod folder;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mediacore::source::Egress;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::domain::time::Micros;
+use crate::http::{self, Site};
+use crate::listen::{self, Limits};
+use crate::service::access::Access;
+use crate::service::auth::Auth;
+use crate::service::catalogue::Catalogue;
+use crate::service::checks::Checks;
+use crate::service::codes::Codes;
+use crate::service::events::Events;
+use crate::service::extras::Extras;
+use crate::service::jobs::{Jobs, WORKERS};
+use crate::service::keys::Keys;
+use crate::service::library::Library;
+use crate::service::monitor::Monitor;
+use crate::service::playback::Playback;
+use crate::service::recordings::Recordings;
+use crate::service::schedules::Schedules;
+use crate::service::sources::Sources;
+use crate::service::tasks::Tasks;
+use crate::service::trash::Trash;
+use crate::service::uploads::Uploads;
+use crate::store::Store;
+use crate::vod::files::Folder;
+
+pub(crate) use folder::{Folders, server_key};
+
+/// Everything that requests need.
+pub(crate) struct App {
+    /// How it is configured.
+    pub(crate) config: Config,
+    /// The folders on the disk.
+    pub(crate) folders: Arc<Folders>,
+    /// The storage folder, for sending files.
+    pub(crate) media: Arc<Folder>,
+    /// The database.
+    pub(crate) store: Store,
+    /// What happens.
+    pub(crate) events: Events,
+    /// Who is signed in.
+    pub(crate) auth: Auth,
+    /// Viewing codes.
+    pub(crate) codes: Arc<Codes>,
+    /// Who may see what.
+    pub(crate) access: Access,
+    /// Media as viewers get it.
+    pub(crate) playback: Arc<Playback>,
+    /// The library.
+    pub(crate) library: Arc<Library>,
+    /// Categories and tags.
+    pub(crate) catalogue: Catalogue,
+    /// Pictures, texts and links of videos.
+    pub(crate) extras: Extras,
+    /// What is being recorded.
+    pub(crate) recordings: Arc<Recordings>,
+    /// Live inputs.
+    pub(crate) sources: Sources,
+    /// Whether live inputs send media.
+    pub(crate) checks: Arc<Checks>,
+    /// Recordings that start by the clock.
+    pub(crate) schedules: Arc<Schedules>,
+    /// The history of recordings.
+    pub(crate) tasks: Tasks,
+    /// What the machine does.
+    pub(crate) monitor: Arc<Monitor>,
+    /// The server is to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// Long work.
+    pub(crate) jobs: Jobs,
+    /// Files that come in pieces.
+    pub(crate) uploads: Uploads,
+}
+
+/// The password of the first administrator while the server can be reached from this machine alone.
+const LOOPBACK_PASSWORD: &str = "admin123";
+
+impl App {
+    /// Builds it: folders, database, accounts.
+    ///
+    /// # Errors
+    /// When a part can't be had.
+    pub(crate) async fn build(config: Config, stopping: watch::Receiver<bool>) -> Result<Arc<Self>> {
+        let folders = Arc::new(Folders::open(&config.data_dir, &config.storage)?);
+        let media = Arc::new(Folder::open(folders.storage())?);
+        let keys = match &config.secret_key {
+            Some(key) => Keys::of_text(key.expose()),
+            None => Keys::new(server_key(&config.data_dir)?),
+        };
+        let store = Store::open(&config.database_url)
+            .await
+            .context("open the database")?;
+        same_storage(&store, &folders).await?;
+        let password = config
+            .admin_password
+            .as_ref()
+            .map_or(LOOPBACK_PASSWORD, |password| password.expose());
+        let first = (config.admin_username.as_str(), password);
+        let auth = Auth::open(&store, &keys, config.token_life, first).await?;
+        let events = Events::default();
+        let codes = Arc::new(Codes::open(&store, &events, &keys).await?);
+        let access = Access::new(&codes, &keys);
+        let playback = Arc::new(Playback::open(&store, &events, &keys, folders.storage())?);
+        let library = Arc::new(Library::new(&store, &events));
+        let catalogue = Catalogue::open(&store, &events).await?;
+        let extras = Extras::new(&store, &events, &folders, &playback);
+        let egress = Egress {
+            private: config.allow_private_sources,
+            allow: Vec::new(),
+        };
+        let recordings = Arc::new(Recordings::new(&store, &events, &folders, &config.zone, egress));
+        let sources = Sources::new(&store, &events, &recordings);
+        let checks = Arc::new(Checks::new(&store, &events, &recordings, config.check_interval));
+        let tasks = Tasks::new(&store, &events);
+        let schedules = Arc::new(Schedules::new(&store, &events, &config.zone));
+        let monitor = Arc::new(Monitor::new(folders.storage()));
+        let jobs = Jobs::new(&store, &events, &folders, config.trash_life);
+        let uploads = Uploads::new(&config, &store, &events, &folders, &jobs);
+        Ok(Arc::new(Self {
+            config,
+            folders,
+            media,
+            store,
+            events,
+            auth,
+            codes,
+            access,
+            playback,
+            library,
+            catalogue,
+            extras,
+            recordings,
+            sources,
+            checks,
+            schedules,
+            tasks,
+            monitor,
+            stopping,
+            jobs,
+            uploads,
+        }))
+    }
+
+    /// Starts what runs by itself, and serves until `stop` says so.
+    ///
+    /// # Errors
+    /// When the address can't be listened on.
+    pub(crate) async fn serve(self: Arc<Self>, started: impl FnOnce(SocketAddr)) -> Result<()> {
+        let address = self.config.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listen on {address}"))?;
+        started(listener.local_addr()?);
+        let limits = Limits {
+            connections: self.config.max_connections,
+            headers: Duration::from_secs(30),
+            ..Limits::default()
+        };
+        let site = Arc::new(Site(http::router(Arc::clone(&self))));
+        let checks = tokio::spawn(Arc::clone(&self.checks).run(self.stopping.clone()));
+        let working = tokio::spawn(self.jobs.clone().run(WORKERS, self.stopping.clone()));
+        let counting = tokio::spawn(count_views(Arc::clone(&self.library), self.stopping.clone()));
+        let sweeping = tokio::spawn(self.uploads.clone().sweep(self.stopping.clone()));
+        let trash = Trash::new(
+            &self.store,
+            &self.events,
+            &self.folders,
+            &self.jobs,
+            self.config.trash_life,
+        );
+        let emptying = tokio::spawn(trash.run(self.stopping.clone()));
+        let keeping = tokio::spawn(keep_house(Arc::clone(&self)));
+        let resumed = tokio::spawn(Arc::clone(&self.recordings).resume());
+        let starter = Arc::new(Arc::clone(&self.recordings));
+        let scheduled = tokio::spawn(Arc::clone(&self.schedules).run(starter, self.stopping.clone()));
+        let watched = tokio::spawn(Arc::clone(&self.monitor).run(self.stopping.clone()));
+        let served = tokio::spawn(listen::serve(listener, site, limits, self.stopping.clone()));
+        let mut stopping = self.stopping.clone();
+        // An error means that nobody can say it any more.
+        let _ = stopping.wait_for(|stop| *stop).await;
+        self.recordings.shut_down().await;
+        checks.await?;
+        watched.await?;
+        scheduled.await?;
+        resumed.await?;
+        served.await?;
+        counting.await?;
+        keeping.await?;
+        emptying.await?;
+        working.await?;
+        sweeping.await?;
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+/// How often accounts and codes are read again, because a command or another node may have changed them.
+const HOUSE: Duration = Duration::from_secs(30);
+
+/// How long the ledger of schedules goes back.
+const LEDGER: Duration = Duration::from_secs(400 * 86_400);
+
+/// Reads again what is kept in memory, and forgets who has been quiet.
+async fn keep_house(app: Arc<App>) {
+    let mut stop = app.stopping.clone();
+    let mut tick = tokio::time::interval(HOUSE);
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = listen::told(&mut stop) => return,
+        }
+        if let Err(fault) = app.auth.reload().await {
+            tracing::warn!("accounts can't be read again: {fault:?}");
+        }
+        if let Err(fault) = app.codes.reload().await {
+            tracing::warn!("viewing codes can't be read again: {fault:?}");
+        }
+        app.access.forget();
+        if let Err(error) = app.store.forget_runs(Micros::now().before(LEDGER)).await {
+            tracing::warn!("old runs can't be forgotten: {error}");
+        }
+    }
+}
+
+/// Writes counted views once a second, and the last ones at the end.
+async fn count_views(library: Arc<Library>, mut stop: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        let over = tokio::select! {
+            _ = tick.tick() => false,
+            () = listen::told(&mut stop) => true,
+        };
+        if let Err(fault) = library.write_views().await {
+            tracing::warn!("counted views wait for the database: {fault:?}");
+        }
+        if over {
+            return;
+        }
+    }
+}
+
+/// Checks that the storage folder is the one that the database knows: with another disk in its place every video would seem lost.
+async fn same_storage(store: &Store, folders: &Folders) -> Result<()> {
+    const NAME: &str = "storage_id";
+    match store.setting(NAME).await? {
+        Some(known) => anyhow::ensure!(
+            known == folders.token(),
+            "{} is not the storage folder of this database: is its disk mounted? If it is meant to be another one now, \
+             put the text {known} into its file .mediastack-storage",
+            folders.storage().display()
+        ),
+        None => store.set_setting(NAME, folders.token()).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! `mediastack serve`, `mediastack config`, `mediastack openapi`, `mediastack user`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use mediacore::{Error, ErrorKind, Result};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::answer::Answer;
+use super::output;
+use super::signals::Caught;
+use super::vod::raise_file_limit;
+use crate::app::App;
+use crate::config::{self, Config, Values};
+
+/// Where the configuration comes from
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// A TOML file with settings; `mediastack config check` shows them all
+    #[arg(long, value_name = "FILE", env = "MEDIASTACK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder of everything that the server keeps [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Run the server: REST API, schedules, library, playback
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// Where to listen [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+/// Look at the configuration
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the settings in effect and where each comes from, secrets as ***; every mistake is reported at once
+    Check(Place),
+}
+
+/// Work on the accounts of administrators
+#[derive(Debug, Args)]
+pub(crate) struct UserArguments {
+    #[command(subcommand)]
+    command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Make an administrator; the password is read from MEDIASTACK_PASSWORD or standard input
+    Add(User),
+    /// Set the password of an administrator and end all sessions of the account
+    Passwd(User),
+}
+
+#[derive(Debug, Args)]
+struct User {
+    /// The account's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Serialize)]
+struct View {
+    status: &'static str,
+}
+
+const DONE: View = View { status: "completed" };
+
+pub(super) fn load(place: &Place, mut flags: Vec<(&'static str, String)>) -> Result<(Config, Values)> {
+    if let Some(folder) = &place.data_dir {
+        flags.push(("data_dir", folder.to_string_lossy().into_owned()));
+    }
+    config::load(place.config.as_deref(), &flags)
+        .map_err(|mistakes| Error::new(ErrorKind::InvalidInput, mistakes.to_string()))
+}
+
+pub(super) fn failed(error: anyhow::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("{error:#}"))
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let workers = std::thread::available_parallelism()
+        .map_or(2, usize::from)
+        .clamp(2, 16);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .thread_name("serve")
+        .max_blocking_threads(128)
+        .build()
+        .map_err(|error| Error::storage("start the server's threads", error))
+}
+
+/// Serves until a signal comes.
+pub(crate) fn run(arguments: &Arguments) -> Result<Answer> {
+    let flags = arguments.listen.map(|address| ("listen", address.to_string()));
+    let (config, _) = load(&arguments.place, flags.into_iter().collect())?;
+    raise_file_limit();
+    let (stop, stopped) = watch::channel(false);
+    let _watch = Caught::new()?.watch(move || {
+        stop.send_replace(true);
+    })?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
+        let app = App::build(config, stopped).await?;
+        app.serve(|address| {
+            output::note(&format!("mediastack: listening on http://{address}"));
+        })
+        .await
+    });
+    // Reads that hang in a dead disk are left behind.
+    runtime.shutdown_background();
+    served.map_err(failed)?;
+    Ok(Answer::new(&DONE, String::new()))
+}
+
+/// `mediastack config check`.
+pub(crate) fn config(arguments: &ConfigArguments) -> Result<Answer> {
+    let ConfigCommand::Check(place) = &arguments.command;
+    let (_, values) = load(place, Vec::new())?;
+    Ok(Answer::new(&DONE, values.to_string().trim_end().to_owned()))
+}
+
+/// `mediastack openapi`.
+pub(crate) fn openapi() -> Result<Answer> {
+    let document = crate::http::document();
+    let text = document
+        .to_pretty_json()
+        .map_err(|cause| Error::new(ErrorKind::Internal, "write the document").with_source(cause))?;
+    Ok(Answer::new(&document, text))
+}
+
+/// `mediastack user`.
+pub(crate) fn user(arguments: &UserArguments) -> Result<Answer> {
+    let (UserCommand::Add(user) | UserCommand::Passwd(user)) = &arguments.command;
+    let (config, _) = load(&user.place, Vec::new())?;
+    let password = super::record::secret("MEDIASTACK_PASSWORD", 1024, "password")?;
+    let refused = |fault: crate::fault::Fault| Error::new(ErrorKind::InvalidInput, fault.to_string());
+    runtime()?.block_on(async {
+        let store = crate::store::Store::open(&config.database_url)
+            .await
+            .map_err(failed)?;
+        let keys = crate::service::keys::Keys::new([0; 32]);
+        let first = (user.name.as_str(), password.as_str());
+        let had_none = store
+            .admins()
+            .await
+            .map_err(|error| failed(error.into()))?
+            .is_empty();
+        let auth = crate::service::auth::Auth::open(&store, &keys, config.token_life, first)
+            .await
+            .map_err(failed)?;
+        match &arguments.command {
+            UserCommand::Add(_) if had_none => {}
+            UserCommand::Add(_) => {
+                auth.add(&user.name, &password).await.map_err(refused)?;
+            }
+            UserCommand::Passwd(_) => {
+                let admin = auth
+                    .admins()
+                    .into_iter()
+                    .find(|admin| admin.username == user.name);
+                let admin = admin.ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::NotFound,
+                        format!("there is no administrator {}", user.name),
+                    )
+                })?;
+                auth.set_password(admin.id, &password).await.map_err(refused)?;
+            }
+        }
+        store.close().await;
+        Ok::<_, Error>(())
+    })?;
+    Ok(Answer::new(
+        &DONE,
+        format!(
+            "{}: done; a running server takes it at its next sign-in",
+            user.name
+        ),
+    ))
+}

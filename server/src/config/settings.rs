@@ -1,0 +1,169 @@
+//! Every setting: its name in a file, in the environment, its default, and what it is.
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its name in the TOML file.
+    pub(crate) name: &'static str,
+    /// Its name in the environment.
+    pub(crate) env: &'static str,
+    /// What it is when nobody says.
+    pub(crate) default: &'static str,
+    /// It is never shown.
+    pub(crate) secret: bool,
+    /// What it is, for people.
+    pub(crate) about: &'static str,
+}
+
+const fn setting(
+    name: &'static str,
+    env: &'static str,
+    default: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        env,
+        default,
+        secret: false,
+        about,
+    }
+}
+
+const fn secret(name: &'static str, env: &'static str, about: &'static str) -> Setting {
+    Setting {
+        name,
+        env,
+        default: "",
+        secret: true,
+        about,
+    }
+}
+
+/// All of them.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting(
+        "listen",
+        "LISTEN",
+        "127.0.0.1:8000",
+        "Address and port of the server",
+    ),
+    setting(
+        "data_dir",
+        "DATA_DIR",
+        "data",
+        "Folder of everything that the server keeps",
+    ),
+    setting(
+        "storage_path",
+        "STORAGE_PATH",
+        "",
+        "Folder of the media; empty is `videos` in data_dir",
+    ),
+    setting(
+        "database_url",
+        "DATABASE_URL",
+        "",
+        "sqlite:PATH or postgres://…; empty is SQLite in data_dir",
+    ),
+    setting(
+        "app_name",
+        "APP_NAME",
+        "MediaStack",
+        "Title of the API and of the pages",
+    ),
+    setting(
+        "admin_username",
+        "ADMIN_USERNAME",
+        "admin",
+        "Name of the first administrator",
+    ),
+    secret(
+        "admin_password",
+        "ADMIN_PASSWORD",
+        "Password of the first administrator; on loopback alone it may be left out and is admin123",
+    ),
+    secret(
+        "secret_key",
+        "SECRET_KEY",
+        "Key of tokens and stored codes; empty is one made at the first start",
+    ),
+    setting(
+        "algorithm",
+        "ALGORITHM",
+        "HS256",
+        "Signature of tokens; only HS256",
+    ),
+    setting(
+        "access_token_expire_minutes",
+        "ACCESS_TOKEN_EXPIRE_MINUTES",
+        "1440",
+        "Minutes that a sign-in lasts",
+    ),
+    setting(
+        "cors_origins",
+        "CORS_ORIGINS",
+        "http://localhost:5173,http://localhost:3000",
+        "Origins whose pages may call the API: a JSON array, or separated by commas",
+    ),
+    setting(
+        "timezone",
+        "TZ",
+        "",
+        "IANA zone of schedules that name none; empty is the system's",
+    ),
+    setting(
+        "trusted_proxies",
+        "TRUSTED_PROXIES",
+        "",
+        "Networks whose X-Forwarded-For and -Proto are believed",
+    ),
+    setting(
+        "allow_private_sources",
+        "ALLOW_PRIVATE_SOURCES",
+        "",
+        "Whether sources may be in private networks; empty is yes while the server listens on loopback",
+    ),
+    setting(
+        "check_interval_s",
+        "CHECK_INTERVAL_S",
+        "30",
+        "Seconds between checks of a source that is not recorded",
+    ),
+    setting(
+        "max_video_upload",
+        "MAX_VIDEO_UPLOAD",
+        "10GiB",
+        "Largest video that can be uploaded",
+    ),
+    setting(
+        "max_audio_upload",
+        "MAX_AUDIO_UPLOAD",
+        "1GiB",
+        "Largest audio file that can be uploaded",
+    ),
+    setting(
+        "upload_life_hours",
+        "UPLOAD_LIFE_HOURS",
+        "48",
+        "Hours until an upload that nobody goes on with is dropped",
+    ),
+    setting(
+        "trash_hours",
+        "TRASH_HOURS",
+        "24",
+        "Hours that a deleted video can be brought back",
+    ),
+    setting(
+        "min_free_space",
+        "MIN_FREE_SPACE",
+        "1GiB",
+        "Free space on the media's disk that uploads leave; 0 is off",
+    ),
+    setting(
+        "max_connections",
+        "MAX_CONNECTIONS",
+        "10000",
+        "Connections at a time; more wait",
+    ),
+];

@@ -1,0 +1,166 @@
+//! The REST API: a handler extracts, calls one service method, and maps the result. One file for each resource.
+
+mod audio;
+mod auth;
+mod catalogue;
+mod codes;
+mod cors;
+pub(crate) mod extract;
+mod extras;
+pub(crate) mod file;
+mod health;
+mod jobs;
+mod live;
+mod media;
+#[cfg(test)]
+mod media_tests;
+pub(crate) mod problem;
+mod schedules;
+mod sources;
+mod system;
+mod tasks;
+mod trim;
+mod tus;
+mod uploads;
+mod videos;
+pub(crate) mod viewing;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::fault::Fault;
+use crate::listen::Respond;
+
+/// Bytes of the largest body of a request that is not an upload.
+pub(crate) const MAX_BODY: usize = 1 << 20;
+
+/// The name of a request, in the log and in a problem.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The client of a request as the socket has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "MediaStack", description = "Records live streams and publishes them as video on demand."),
+    components(responses(problem::Problem)),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// All routes of the API with their document.
+fn api() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(audio::routes())
+        .merge(auth::routes())
+        .merge(catalogue::routes())
+        .merge(codes::routes())
+        .merge(extras::routes())
+        .merge(videos::routes())
+        .merge(health::routes())
+        .merge(media::routes())
+        .merge(schedules::routes())
+        .merge(sources::routes())
+        .merge(system::routes())
+        .merge(tasks::routes())
+        .merge(live::routes())
+        .merge(jobs::routes())
+        .merge(trim::routes())
+        .merge(tus::routes())
+        .merge(uploads::routes())
+}
+
+/// The OpenAPI document.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
+/// Everything that the server answers.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (routes, mut document) = api().split_for_parts();
+    document.info.title.clone_from(&app.config.app_name);
+    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
+    routes
+        .merge(docs)
+        .fallback(|| async { Fault::missing("Not Found") })
+        .method_not_allowed_fallback(|| async {
+            problem::plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), cors::apply))
+        .layer(middleware::from_fn(around))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(
+            problem::panicked,
+        ))
+        .with_state(app)
+}
+
+/// Names each request, logs it, and sends a path with a slash at its end to the one without.
+async fn around(request: Request, next: Next) -> Response {
+    let id: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if path.len() > 1 && path.starts_with("/api/") && path.ends_with('/') {
+        return slashless(&request);
+    }
+    let started = std::time::Instant::now();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if let Some(cause) = response.extensions_mut().remove::<problem::Cause>() {
+        tracing::error!(%method, path, request_id = %id, "request failed: {cause}");
+    }
+    tracing::debug!(%method, path, status = status.as_u16(), elapsed_us = started.elapsed().as_micros(), request_id = %id, "answered");
+    problem::name(response, &id).await
+}
+
+fn slashless(request: &Request) -> Response {
+    let path = request.uri().path().trim_end_matches('/');
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    match HeaderValue::from_str(&target) {
+        Ok(target) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, target)]).into_response(),
+        Err(_) => Fault::missing("Not Found").into_response(),
+    }
+}
+
+/// The router as what answers a connection's requests.
+pub(crate) struct Site(pub(crate) Router);
+
+impl Respond for Site {
+    type Body = axum::body::Body;
+
+    async fn respond(self: Arc<Self>, request: http::Request<Incoming>, peer: SocketAddr) -> Response {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        let answered: Result<Response, Infallible> = self.0.clone().oneshot(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}

@@ -1,0 +1,200 @@
+//! `/api/tasks`: attempts to record, those that run and those that have ended.
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro repeats the type of the query"
+)]
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Admin, Path, Query};
+use super::problem::Problem;
+use crate::app::App;
+use crate::domain::status::TaskStatus;
+use crate::domain::time::Micros;
+use crate::fault::Fault;
+use crate::service::recordings::Live;
+use crate::store::tasks::{Task, TaskFilter};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(live))
+        .routes(routes!(one, remove))
+        .routes(routes!(events))
+}
+
+/// An attempt to record a source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskView {
+    id: i64,
+    /// Null when the source was removed.
+    source_id: Option<i64>,
+    schedule_id: Option<i64>,
+    status: TaskStatus,
+    started_at: Option<Micros>,
+    ended_at: Option<Micros>,
+    /// When it is to end.
+    window_end: Option<Micros>,
+    /// The file's name.
+    file_path: Option<String>,
+    /// Bytes.
+    file_size: Option<i64>,
+    /// Whole seconds.
+    duration: Option<i64>,
+    reconnects: i64,
+    /// What is missing: `at_s`, `length_s`, `cause`.
+    #[schema(value_type = Vec<Object>)]
+    gaps: serde_json::Value,
+    /// The task that it goes on from.
+    continues_id: Option<i64>,
+    error_message: Option<String>,
+    created_at: Micros,
+    updated_at: Micros,
+}
+
+impl From<Task> for TaskView {
+    fn from(task: Task) -> Self {
+        Self {
+            id: task.id,
+            source_id: task.source_id,
+            schedule_id: task.schedule_id,
+            status: task.status,
+            started_at: task.started_at,
+            ended_at: task.ended_at,
+            window_end: task.window_end,
+            file_path: task.file_name,
+            file_size: task.file_size,
+            duration: task.duration_us.map(|us| us / 1_000_000),
+            reconnects: task.reconnects,
+            gaps: serde_json::from_str(&task.gaps).unwrap_or_else(|_| serde_json::Value::Array(Vec::new())),
+            continues_id: task.continues_id,
+            error_message: task.error_message,
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+        }
+    }
+}
+
+/// A task of the list.
+#[derive(Debug, Serialize, ToSchema)]
+struct Listed {
+    #[serde(flatten)]
+    task: TaskView,
+    source_name: String,
+    category_id: Option<i64>,
+    category_name: Option<String>,
+    /// What it does now; null when it has ended.
+    live: Option<Live>,
+}
+
+/// Which tasks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Those of a source.
+    source_id: Option<i64>,
+    /// Those of a status.
+    status: Option<TaskStatus>,
+    /// How many of the newest to leave out.
+    #[serde(default)]
+    skip: u32,
+    /// How many, at most 100.
+    limit: Option<u32>,
+}
+
+/// Tasks, newest first.
+#[utoipa::path(get, path = "/api/tasks", tag = "tasks", params(Which), security(("bearer" = [])),
+    responses((status = 200, body = Vec<Listed>), (status = 401, response = Problem), (status = 422, response = Problem)))]
+async fn list(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Query(which): Query<Which>,
+) -> Result<axum::Json<Vec<Listed>>, Fault> {
+    let limit = which.limit.unwrap_or(100);
+    if !(1..=100).contains(&limit) {
+        return Err(Fault::field("query.limit", "a number from 1 to 100"));
+    }
+    let filter = TaskFilter {
+        source_id: which.source_id,
+        status: which.status,
+        skip: which.skip.into(),
+        limit: limit.into(),
+    };
+    let tasks = app.tasks.list(&filter).await?;
+    let running = app.recordings.live();
+    let listed = tasks.into_iter().map(|row| Listed {
+        source_name: row.task.source_name.clone(),
+        category_id: row.category_id,
+        category_name: row.category_name,
+        live: running.iter().find(|live| live.task_id == row.task.id).cloned(),
+        task: row.task.into(),
+    });
+    Ok(axum::Json(listed.collect()))
+}
+
+/// What is being recorded now.
+#[utoipa::path(get, path = "/api/tasks/live", tag = "tasks", security(("bearer" = [])),
+    responses((status = 200, body = Vec<Live>), (status = 401, response = Problem)))]
+async fn live(State(app): State<Arc<App>>, _admin: Admin) -> axum::Json<Vec<Live>> {
+    axum::Json(app.recordings.live())
+}
+
+/// One task.
+#[utoipa::path(get, path = "/api/tasks/{id}", tag = "tasks", params(("id" = i64, Path)), security(("bearer" = [])),
+    responses((status = 200, body = TaskView), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn one(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path(id): Path<i64>,
+) -> Result<axum::Json<TaskView>, Fault> {
+    Ok(axum::Json(app.tasks.one(id).await?.into()))
+}
+
+/// Remove a task from the history. What it recorded stays in the library.
+#[utoipa::path(delete, path = "/api/tasks/{id}", tag = "tasks", params(("id" = i64, Path)), security(("bearer" = [])),
+    responses((status = 204), (status = 400, response = Problem), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn remove(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path(id): Path<i64>,
+) -> Result<StatusCode, Fault> {
+    app.tasks.remove(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Something that happened during a task.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventView {
+    happened_at: Micros,
+    /// `connected`, `reconnecting`, `gap`, `part`, `disk_full`, `track`, `no_key_frame`, `clock`, `packets`.
+    kind: String,
+    /// In words.
+    message: String,
+}
+
+/// What happened during a task.
+#[utoipa::path(get, path = "/api/tasks/{id}/events", tag = "tasks", params(("id" = i64, Path)), security(("bearer" = [])),
+    responses((status = 200, body = Vec<EventView>), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn events(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path(id): Path<i64>,
+) -> Result<axum::Json<Vec<EventView>>, Fault> {
+    let events = app.tasks.events(id).await?.into_iter();
+    Ok(axum::Json(
+        events
+            .map(|event| EventView {
+                happened_at: event.happened_at,
+                kind: event.kind,
+                message: event.message,
+            })
+            .collect(),
+    ))
+}

@@ -1,0 +1,85 @@
+//! The picture of a video: from its middle.
+
+use std::time::Duration;
+
+use mediacore::codec::Kind;
+use mediacore::thumbnail::{self, Options};
+use mediacore::{ErrorKind, probe};
+use serde_json::json;
+
+use super::Failure;
+use super::run::{Done, Run};
+use super::source::Pieces;
+use crate::domain::status::FileType;
+use crate::store::effects::Effect;
+
+/// Pixels of the widest picture: what a page of many shows.
+const WIDTH: u32 = 1280;
+
+/// Makes it. Sound alone has none, and that is no failure.
+pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
+    let id = run.job.video_id.unwrap_or_default();
+    let found = Pieces::of(&run.jobs.0.store, run.storage(), id).await?;
+    if found.video.file_type == FileType::Audio {
+        return Ok(without());
+    }
+    let length: Duration = found.pieces.iter().filter_map(|piece| piece.length).sum();
+    let half = match (found.pieces.as_slice(), length.is_zero()) {
+        (_, false) => found.span(length / 2, length).into_iter().next(),
+        (pieces, true) => pieces.first().cloned(),
+    };
+    let Some(piece) = half else {
+        return Ok(without());
+    };
+    let folder = run.storage().join("thumbnails");
+    let name = format!("thumb_{}.jpg", uuid::Uuid::now_v7());
+    let output = folder.join(&name);
+    let interrupt = run.interrupt.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let report = probe::probe(&piece.path, &interrupt)?;
+        let pictures = report.tracks.iter().find(|track| track.kind == Some(Kind::Video));
+        let Some(pictures) = pictures else {
+            return Ok(false);
+        };
+        let middle = match piece.length {
+            Some(_) => Some(piece.from),
+            None => report.duration.map(|length| length / 2),
+        };
+        let mut options = Options {
+            at: middle,
+            width: (pictures.width > WIDTH).then_some(WIDTH),
+            overwrite: true,
+            interrupt,
+        };
+        match thumbnail::thumbnail(&piece.path, &output, &options) {
+            // The middle may be damaged, or beyond what the container calls its end.
+            Err(error) if matches!(error.kind(), ErrorKind::Malformed | ErrorKind::InvalidInput) => {
+                options.at = None;
+                thumbnail::thumbnail(&piece.path, &output, &options)?;
+            }
+            done => {
+                done?;
+            }
+        }
+        Ok::<_, Failure>(true)
+    })
+    .await??;
+    if !made {
+        return Ok(without());
+    }
+    let before = found.video.thumbnail;
+    Ok(Done {
+        result: json!({ "thumbnail": name }),
+        made: vec![format!("thumbnails/{name}")],
+        effect: Effect::Thumbnail { video: id, name },
+        old: Vec::new(),
+        useless: before
+            .map(|name| format!("thumbnails/{name}"))
+            .into_iter()
+            .collect(),
+    })
+}
+
+fn without() -> Done {
+    Done::with(json!({}))
+}

@@ -1,0 +1,142 @@
+//! [`Live`]: a recording as it is now, told by what became durable.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use mediacore::record::{self, Phase};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::time::Micros;
+use crate::store::tasks::Task;
+
+/// Without new durable bytes for longer than this, a recording is not shown as one.
+const STALLED: Duration = Duration::from_secs(15);
+
+/// Over how long the bit rate is taken.
+const RATE: Duration = Duration::from_secs(10);
+
+/// What a recording does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// The first connection is being made.
+    Connecting,
+    /// Bytes became durable in the last 15 s.
+    Recording,
+    /// The connection is lost and is being made again.
+    Reconnecting,
+    /// It is connected, and nothing became durable in the last 15 s.
+    Stalled,
+    /// The disk is full; what comes waits in memory as long as that allows.
+    DiskFull,
+    /// The index is being written.
+    Finishing,
+}
+
+/// A recording as it is now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Live {
+    /// The task.
+    pub(crate) task_id: i64,
+    /// Its source.
+    pub(crate) source_id: Option<i64>,
+    /// The source's name.
+    pub(crate) source_name: String,
+    /// What it does.
+    pub(crate) state: State,
+    /// When it began.
+    pub(crate) started_at: Option<Micros>,
+    /// When it is to end; null is when the source ends or a person stops it.
+    pub(crate) window_end: Option<Micros>,
+    /// Seconds of media that a crash right now would leave.
+    pub(crate) durable_s: f64,
+    /// Bytes of the same.
+    pub(crate) durable_bytes: u64,
+    /// Seconds of media that came.
+    pub(crate) received_s: f64,
+    /// Bits per second that became durable over the last ten seconds.
+    pub(crate) bit_rate: u64,
+    /// Milliseconds since the last packet; null before the first.
+    pub(crate) last_packet_ms: Option<u64>,
+    /// Connections made after the first.
+    pub(crate) reconnects: u32,
+    /// Gaps so far.
+    pub(crate) gaps: u64,
+}
+
+/// The last samples of a recording.
+pub(super) struct Window {
+    task: Task,
+    now: record::Live,
+    /// When how many bytes were durable.
+    samples: VecDeque<(Instant, u64)>,
+    /// When bytes last became durable.
+    grew: Instant,
+}
+
+impl Window {
+    pub(super) fn new(task: &Task) -> Self {
+        Self {
+            task: task.clone(),
+            now: record::Live::default(),
+            samples: VecDeque::new(),
+            grew: Instant::now(),
+        }
+    }
+
+    pub(super) fn update(&mut self, now: &record::Live) {
+        let at = Instant::now();
+        if now.durable_bytes > self.now.durable_bytes {
+            self.grew = at;
+        }
+        self.samples.push_back((at, now.durable_bytes));
+        while self
+            .samples
+            .front()
+            .is_some_and(|(then, _)| at.duration_since(*then) > RATE)
+        {
+            self.samples.pop_front();
+        }
+        self.now = now.clone();
+    }
+
+    fn state(&self) -> State {
+        match self.now.phase {
+            _ if self.now.disk_full => State::DiskFull,
+            Phase::Connecting => State::Connecting,
+            Phase::Reconnecting => State::Reconnecting,
+            Phase::Finishing | Phase::Ended => State::Finishing,
+            Phase::Recording if self.grew.elapsed() > STALLED => State::Stalled,
+            Phase::Recording => State::Recording,
+        }
+    }
+
+    pub(super) fn view(&self) -> Live {
+        let rate = match (self.samples.front(), self.samples.back()) {
+            (Some((from, less)), Some((to, more))) if to > from => {
+                more.saturating_sub(*less) as f64 * 8.0 / to.duration_since(*from).as_secs_f64()
+            }
+            _ => 0.0,
+        };
+        let seconds = |length: Duration| (length.as_secs_f64() * 1e3).round() / 1e3;
+        Live {
+            task_id: self.task.id,
+            source_id: self.task.source_id,
+            source_name: self.task.source_name.clone(),
+            state: self.state(),
+            started_at: self.task.started_at,
+            window_end: self.task.window_end,
+            durable_s: seconds(self.now.durable),
+            durable_bytes: self.now.durable_bytes,
+            received_s: seconds(self.now.received),
+            bit_rate: rate.round() as u64,
+            last_packet_ms: self
+                .now
+                .last_packet
+                .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            reconnects: self.now.reconnects,
+            gaps: self.now.gaps,
+        }
+    }
+}

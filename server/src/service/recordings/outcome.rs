@@ -1,0 +1,328 @@
+//! How a recording ends: the task's row and the library's item, together.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mediacore::codec::Media;
+use mediacore::record::manifest::{Manifest, ManifestPart};
+use mediacore::record::{End, Gap, Report, Status, TrackReport};
+use serde_json::{Value, json};
+
+use super::Recordings;
+use crate::domain::status::{FileType, SourceType, TaskStatus};
+use crate::fault::{Fault, blocking};
+use crate::service::events::Event;
+use crate::store::sources::Source;
+use crate::store::tasks::{Ending, Task};
+use crate::store::videos::NewVideo;
+
+/// The category of recordings whose source has none.
+pub(crate) const DEFAULT_CATEGORY: &str = "未分类";
+
+/// A file that was recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) duration: Duration,
+}
+
+/// What a recording left, however it ended.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) status: TaskStatus,
+    pub(super) parts: Vec<Part>,
+    pub(super) gaps: Vec<Value>,
+    pub(super) tracks: Vec<Value>,
+    pub(super) is_audio: bool,
+    pub(super) reconnects: u32,
+    pub(super) error: Option<String>,
+}
+
+impl Ending {
+    /// Nothing was recorded.
+    pub(super) fn failed(why: String) -> Self {
+        Self {
+            status: TaskStatus::Failed,
+            file_size: None,
+            duration_us: None,
+            reconnects: 0,
+            gaps: "[]".to_owned(),
+            error_message: Some(why),
+        }
+    }
+}
+
+fn micros(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn bytes(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+impl Outcome {
+    fn of(report: &Report) -> Self {
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let tracks: Vec<&TrackReport> = report
+            .parts
+            .first()
+            .map(|part| part.tracks.iter().collect())
+            .unwrap_or_default();
+        Self {
+            status: match report.status {
+                Status::Completed => TaskStatus::Completed,
+                Status::Interrupted => TaskStatus::Interrupted,
+                Status::Failed => TaskStatus::Failed,
+            },
+            parts: report
+                .parts
+                .iter()
+                .map(|part| Part {
+                    name: name(&part.path),
+                    size: part.size,
+                    duration: part.duration,
+                })
+                .collect(),
+            gaps: report.gaps.iter().map(gap).collect(),
+            is_audio: !tracks.is_empty()
+                && tracks
+                    .iter()
+                    .all(|track| matches!(track.track.media, Media::Audio { .. })),
+            tracks: tracks.into_iter().map(track).collect(),
+            reconnects: report.reconnects,
+            error: report
+                .error
+                .as_ref()
+                .filter(|error| error.kind() != mediacore::ErrorKind::Cancelled)
+                .map(mediacore::Error::report),
+        }
+    }
+
+    fn size(&self) -> i64 {
+        bytes(self.parts.iter().map(|part| part.size).sum())
+    }
+
+    fn duration(&self) -> Duration {
+        self.parts.iter().map(|part| part.duration).sum()
+    }
+}
+
+fn gap(gap: &Gap) -> Value {
+    json!({"at_s": gap.at.as_secs_f64(), "length_s": gap.length.as_secs_f64(), "cause": gap.cause, "kind": gap.kind.map(|kind| kind.as_str())})
+}
+
+fn track(report: &TrackReport) -> Value {
+    let track = &report.track;
+    let mut value = json!({
+        "kind": track.kind().as_str(),
+        "codec": track.codec.as_str(),
+        "codec_string": track.rfc6381(),
+        "language": track.language.as_str(),
+    });
+    match track.media {
+        Media::Video { width, height, .. } => {
+            value["width"] = width.into();
+            value["height"] = height.into();
+            value["fps"] = ((report.frame_rate * 1e3).round() / 1e3).into();
+        }
+        Media::Audio {
+            sample_rate,
+            channels,
+            ..
+        } => {
+            value["sample_rate"] = sample_rate.into();
+            value["channels"] = channels.into();
+        }
+    }
+    value
+}
+
+impl Recordings {
+    /// Puts what was recorded into the library; the task as it is then. One that ended `on_time` has all that was asked for.
+    pub(super) async fn conclude(
+        &self,
+        source: &Source,
+        task: &Task,
+        report: &Report,
+        on_time: bool,
+    ) -> Task {
+        let mut outcome = Outcome::of(report);
+        if on_time && report.end == End::Stopped && !outcome.parts.is_empty() {
+            outcome.status = TaskStatus::Completed;
+        }
+        match self.settle(source.category_id, task, &outcome).await {
+            Ok(task) => task,
+            Err(fault) => {
+                // The file and its row are there; the next start puts them together.
+                tracing::error!("task {} could not be ended in the database: {fault:?}", task.id);
+                task.clone()
+            }
+        }
+    }
+
+    /// Ends a task in the database with what there is of it.
+    ///
+    /// # Errors
+    /// When the store or the manifest of several files can't be written.
+    pub(super) async fn settle(
+        &self,
+        category_id: Option<i64>,
+        task: &Task,
+        outcome: &Outcome,
+    ) -> Result<Task, Fault> {
+        let recorded = !outcome.parts.is_empty();
+        let ending = Ending {
+            status: if recorded {
+                outcome.status
+            } else {
+                TaskStatus::Failed
+            },
+            file_size: recorded.then(|| outcome.size()),
+            duration_us: recorded.then(|| micros(outcome.duration())),
+            reconnects: outcome.reconnects.into(),
+            gaps: Value::from(outcome.gaps.clone()).to_string(),
+            error_message: match (&outcome.error, recorded) {
+                (None, false) => Some("nothing was recorded".to_owned()),
+                (error, _) => error.clone(),
+            },
+        };
+        let mut video = None;
+        let mut behind = None;
+        if recorded {
+            let earlier = match task.continues_id {
+                Some(id) => self.store.video_of_task(id).await?,
+                None => None,
+            };
+            let (new, manifest) = self.item(category_id, task, outcome, earlier).await?;
+            behind = earlier.zip(manifest);
+            video = Some(new);
+        }
+        let behind = behind.as_ref().map(|(id, manifest)| (*id, manifest.as_str()));
+        let video_id = self
+            .store
+            .end_task(task.id, &ending, video.as_ref(), behind)
+            .await?;
+        if let Some(video_id) = video_id {
+            self.events.tell(Event::VideoChanged { video_id });
+            if behind.is_none() && !outcome.is_audio {
+                self.store
+                    .add_job("thumbnail", Some(video_id), &json!({}))
+                    .await?;
+            }
+        }
+        let ended = self.store.task(task.id).await?.unwrap_or_else(|| task.clone());
+        self.tell(&ended, ended.status);
+        Ok(ended)
+    }
+
+    /// What the library gets; and the manifest, when that is one of several files.
+    async fn item(
+        &self,
+        category_id: Option<i64>,
+        task: &Task,
+        outcome: &Outcome,
+        earlier: Option<i64>,
+    ) -> Result<(NewVideo, Option<String>), Fault> {
+        let parts: Vec<(String, i64, i64)> = outcome
+            .parts
+            .iter()
+            .map(|part| (part.name.clone(), bytes(part.size), micros(part.duration)))
+            .collect();
+        let mut all = Vec::new();
+        let mut gaps = outcome.gaps.clone();
+        if let Some(video_id) = earlier {
+            all = self.store.video_parts(video_id).await?;
+            if let Some(video) = self.store.video(video_id).await? {
+                if all.is_empty() {
+                    all.push((
+                        video.file_name,
+                        video.file_size.unwrap_or(0),
+                        video.duration_us.unwrap_or(0),
+                    ));
+                }
+                gaps = joined_gaps(&video.gaps, video.duration_us.unwrap_or(0), gaps);
+            }
+        }
+        all.extend(parts.iter().cloned());
+        let first = all.first().map(|(name, ..)| name.clone()).unwrap_or_default();
+        let manifest = if all.len() > 1 {
+            Some(self.write_manifest(&first, all).await?)
+        } else {
+            None
+        };
+        let category_id = match category_id {
+            Some(id) => Some(id),
+            None => self.store.category_named(DEFAULT_CATEGORY).await?,
+        };
+        let begun = task
+            .started_at
+            .unwrap_or(task.created_at)
+            .timestamp()
+            .to_zoned(self.zone.clone());
+        let video = NewVideo {
+            task_id: Some(task.id),
+            category_id,
+            title: format!("{} {}", task.source_name, begun.strftime("%Y-%m-%d %H:%M")),
+            description: None,
+            file_name: manifest.clone().unwrap_or(first),
+            file_size: Some(outcome.size()),
+            duration_us: Some(micros(outcome.duration())),
+            source_type: SourceType::Recorded,
+            file_type: if outcome.is_audio {
+                FileType::Audio
+            } else {
+                FileType::Video
+            },
+            tracks: Value::from(outcome.tracks.clone()).to_string(),
+            gaps: Value::from(gaps).to_string(),
+            parts: if manifest.is_some() { parts } else { Vec::new() },
+        };
+        Ok((video, manifest))
+    }
+
+    /// Writes the list of the files of one item, which packaging reads.
+    async fn write_manifest(&self, first: &str, parts: Vec<(String, i64, i64)>) -> Result<String, Fault> {
+        let path = Manifest::path_for(&self.folders.storage().join(first));
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut manifest = Manifest {
+            version: 1,
+            parts: Vec::new(),
+        };
+        let mut at = 0.0;
+        for (file, _, duration) in parts {
+            let seconds = Duration::from_micros(u64::try_from(duration).unwrap_or(0)).as_secs_f64();
+            manifest.parts.push(ManifestPart {
+                file,
+                at_s: at,
+                duration_s: Some(seconds),
+            });
+            at += seconds;
+        }
+        blocking(move || manifest.write(&path)).await?;
+        Ok(name)
+    }
+}
+
+/// The gaps of an item that goes on: those that it had, one where the server was away, and the new ones behind.
+fn joined_gaps(had: &str, duration_us: i64, new: Vec<Value>) -> Vec<Value> {
+    let end = Duration::from_micros(u64::try_from(duration_us).unwrap_or(0)).as_secs_f64();
+    let mut all: Vec<Value> = serde_json::from_str(had).unwrap_or_default();
+    all.push(json!({"at_s": end, "length_s": 0.0, "cause": "the server was restarted", "kind": null}));
+    for mut gap in new {
+        if let Some(at) = gap["at_s"].as_f64() {
+            gap["at_s"] = (at + end).into();
+        }
+        all.push(gap);
+    }
+    all
+}

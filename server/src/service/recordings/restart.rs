@@ -1,0 +1,248 @@
+//! After a crash: what was being recorded is finished, told, and goes on if it still should.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mediacore::probe;
+use mediacore::record::finish::Preference;
+use mediacore::record::journal_path;
+use mediacore::record::manifest::part_path;
+use mediacore::record::recover::{self, Outcome as Found};
+use mediacore::source::Interrupt;
+use serde_json::{Value, json};
+
+use super::outcome::{Outcome, Part};
+use super::{Recordings, Request};
+use crate::domain::status::TaskStatus;
+use crate::domain::time::Micros;
+use crate::fault::{Fault, blocking};
+use crate::store::tasks::Task;
+
+/// Parts of one recording that are looked for.
+const MAX_PARTS: u32 = 10_000;
+
+impl Recordings {
+    /// Finishes what an earlier run left, and starts again what should go on. Media that no row knows is put into the library too.
+    pub(crate) async fn resume(self: Arc<Self>) {
+        match self.store.open_tasks().await {
+            Ok(tasks) => {
+                for task in tasks {
+                    if let Err(fault) = self.take_up(&task).await {
+                        tracing::error!(
+                            "task {} could not be taken up after a restart: {fault:?}",
+                            task.id
+                        );
+                    }
+                }
+            }
+            Err(error) => tracing::error!("unfinished tasks can't be read: {error}"),
+        }
+        if let Err(fault) = self.adopt_orphans().await {
+            tracing::error!("unknown recordings in the storage folder can't be taken up: {fault:?}");
+        }
+    }
+
+    async fn take_up(self: &Arc<Self>, task: &Task) -> Result<(), Fault> {
+        let outcome = match &task.file_name {
+            Some(name) => {
+                let path = self.folders.storage().join(name);
+                blocking(move || Ok::<_, Fault>(left_at(&path))).await?
+            }
+            None => Outcome::nothing(),
+        };
+        let category = match task.source_id {
+            Some(id) => self.store.source(id).await?.and_then(|source| source.category_id),
+            None => None,
+        };
+        let saved = self.settle(category, task, &outcome).await?;
+        tracing::warn!(
+            task = task.id,
+            status = saved.status.as_str(),
+            "a recording was interrupted by a restart; what there was of it is saved"
+        );
+        let open = task.window_end.is_none_or(|end| end > Micros::now());
+        let Some(source_id) = task.source_id.filter(|_| open && !task.stop_asked) else {
+            return Ok(());
+        };
+        let request = Request {
+            schedule_id: task.schedule_id,
+            window_end: task.window_end,
+            // The first of a chain has the item; a task that recorded nothing has none to go on from.
+            continues_id: task
+                .continues_id
+                .or_else(|| (!outcome.parts.is_empty()).then_some(task.id)),
+        };
+        self.start(source_id, request).await.map(drop)
+    }
+
+    /// Recordings with a journal that the database does not know, because it was restored or lost.
+    async fn adopt_orphans(&self) -> Result<(), Fault> {
+        let storage = self.folders.storage().to_path_buf();
+        let found = blocking(move || recover::unfinished_in(&storage)).await?;
+        for path in found {
+            let Some(name) = self.own_name(&path) else {
+                continue;
+            };
+            let base = base_of(&name);
+            if self.is_active(&base)
+                || self.store.knows_file(&base).await?
+                || self.store.knows_file(&name).await?
+            {
+                continue;
+            }
+            let path = self.folders.storage().join(&base);
+            let outcome = blocking(move || Ok::<_, Fault>(left_at(&path))).await?;
+            if outcome.parts.is_empty() {
+                continue;
+            }
+            let task = self.store.add_orphan_task("Recovered recording", &base).await?;
+            self.settle(None, &task, &outcome).await?;
+            tracing::warn!("{name}, which the database did not know, is in the library now");
+        }
+        Ok(())
+    }
+
+    fn own_name(&self, path: &Path) -> Option<String> {
+        let inside = path.parent() == Some(self.folders.storage());
+        inside
+            .then(|| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .flatten()
+    }
+
+    fn is_active(&self, name: &str) -> bool {
+        super::lock(&self.active)
+            .values()
+            .any(|active| active.task.file_name.as_deref() == Some(name))
+    }
+}
+
+impl Outcome {
+    fn nothing() -> Self {
+        Self {
+            status: TaskStatus::Failed,
+            parts: Vec::new(),
+            gaps: Vec::new(),
+            tracks: Vec::new(),
+            is_audio: false,
+            reconnects: 0,
+            error: Some("the server stopped before anything was recorded".to_owned()),
+        }
+    }
+}
+
+/// `x.part3.mp4` is a part of `x.mp4`.
+fn base_of(name: &str) -> String {
+    let stem = name.strip_suffix(".mp4").unwrap_or(name);
+    match stem.rsplit_once(".part") {
+        Some((base, number)) if number.parse::<u32>().is_ok() => format!("{base}.mp4"),
+        _ => name.to_owned(),
+    }
+}
+
+/// Finishes the files of the recording at `path`, and says what there is.
+fn left_at(path: &Path) -> Outcome {
+    let mut outcome = Outcome {
+        status: TaskStatus::Interrupted,
+        error: Some("the server was interrupted".to_owned()),
+        ..Outcome::nothing()
+    };
+    for number in 1..MAX_PARTS {
+        let part = part_path(path, number);
+        if !part.exists() && !journal_path(&part).exists() {
+            break;
+        }
+        match recovered(&part) {
+            Ok(Some((found, gaps))) => {
+                for (from, length, cause) in gaps {
+                    outcome
+                        .gaps
+                        .push(json!({"at_s": from, "length_s": length, "cause": cause, "kind": null}));
+                }
+                if outcome.tracks.is_empty() {
+                    (outcome.tracks, outcome.is_audio) = tracks_of(&part);
+                }
+                outcome.parts.push(found);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(
+                    "{} can't be finished and stays as it is: {}",
+                    part.display(),
+                    error.report()
+                );
+                outcome.error = Some(error.report());
+            }
+        }
+    }
+    if outcome.parts.is_empty() {
+        return Outcome {
+            error: outcome.error.filter(|_| path.exists()),
+            ..Outcome::nothing()
+        };
+    }
+    outcome
+}
+
+type Gaps = Vec<(f64, f64, String)>;
+
+fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps)>> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    if journal_path(path).exists() {
+        let done = recover::recover(path, Preference::Auto, &|_, _| {})?;
+        if done.outcome == Found::Empty {
+            return Ok(None);
+        }
+        let seconds = |ticks: std::time::Duration| ticks.as_secs_f64();
+        let gaps = done
+            .gaps
+            .iter()
+            .map(|gap| (seconds(gap.at), seconds(gap.length), gap.cause.clone()))
+            .collect();
+        return Ok(Some((
+            Part {
+                name,
+                size: done.size,
+                duration: done.duration,
+            },
+            gaps,
+        )));
+    }
+    let about = probe::probe(path, &Interrupt::new())?;
+    let part = Part {
+        name,
+        size: about.size.unwrap_or(0),
+        duration: about.duration.unwrap_or_default(),
+    };
+    Ok(Some((part, Vec::new())))
+}
+
+fn tracks_of(path: &Path) -> (Vec<Value>, bool) {
+    let Ok(about) = probe::probe(path, &Interrupt::new()) else {
+        return (Vec::new(), false);
+    };
+    let is_audio = !about.tracks.is_empty() && about.tracks.iter().all(|track| track.width == 0);
+    (about.tracks.iter().map(probed).collect(), is_audio)
+}
+
+/// A track as the library lists it.
+pub(crate) fn probed(track: &probe::Track) -> Value {
+    let mut value = json!({
+        "kind": track.kind.map_or("other", |kind| kind.as_str()),
+        "codec": track.codec,
+        "codec_string": track.rfc6381,
+        "language": track.language.as_str(),
+    });
+    if track.width > 0 {
+        value["width"] = track.width.into();
+        value["height"] = track.height.into();
+        value["fps"] = track.frame_rate.map(|rate| (rate * 1e3).round() / 1e3).into();
+    } else {
+        value["sample_rate"] = track.sample_rate.into();
+        value["channels"] = track.channels.into();
+    }
+    value
+}

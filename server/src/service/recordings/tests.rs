@@ -1,0 +1,173 @@
+use super::*;
+use crate::domain::status::Protocol;
+use crate::store::sources::SourceFields;
+use crate::store::tests::stores;
+use crate::store::videos::NewVideo;
+
+async fn source(store: &Store) -> i64 {
+    let fields = SourceFields {
+        name: "Hall".to_owned(),
+        protocol: Protocol::Rtmp,
+        // Nobody listens there.
+        url: "rtmp://127.0.0.1:1/live/x".to_owned(),
+        category_id: None,
+        retention_days: 1,
+        quota_bytes: None,
+        audio: "auto".to_owned(),
+        transport: "auto".to_owned(),
+        is_active: true,
+    };
+    store.add_source(&fields).await.unwrap()
+}
+
+fn recordings(store: &Store, folder: &std::path::Path) -> Arc<Recordings> {
+    let folders = Arc::new(Folders::open(folder, &folder.join("videos")).unwrap());
+    let egress = Egress {
+        private: true,
+        allow: Vec::new(),
+    };
+    Arc::new(Recordings::new(
+        store,
+        &Events::default(),
+        &folders,
+        &jiff::tz::TimeZone::UTC,
+        egress,
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_starts_at_once_one_wins_and_nothing_recorded_makes_no_video() {
+    for (store, _folder) in stores().await {
+        let folder = tempfile::tempdir().unwrap();
+        let recordings = recordings(&store, folder.path());
+        let id = source(&store).await;
+        let start = || {
+            let recordings = Arc::clone(&recordings);
+            tokio::spawn(async move { recordings.start(id, Request::default()).await })
+        };
+        let (one, two) = (start(), start());
+        let both = [one.await.unwrap(), two.await.unwrap()];
+        assert_eq!(
+            both.iter().filter(|started| started.is_ok()).count(),
+            1,
+            "{both:?}"
+        );
+        let refused = both.iter().find_map(|started| started.as_ref().err()).unwrap();
+        assert_eq!(refused.to_string(), "Source is already being recorded");
+        assert_eq!(recordings.live().len(), 1);
+        let stopped = recordings.stop(id).await.unwrap();
+        assert_eq!((stopped.status, stopped.stop_asked), (TaskStatus::Failed, true));
+        assert!(stopped.ended_at.is_some() && stopped.error_message.is_some());
+        assert!(store.entries(None).await.unwrap().is_empty());
+        assert_eq!(recordings.live().len(), 0);
+        assert_eq!(
+            recordings.stop(id).await.unwrap_err().to_string(),
+            "No active recording for this source"
+        );
+        recordings.shut_down().await;
+        assert!(matches!(
+            recordings.start(id, Request::default()).await,
+            Err(Fault::Unavailable(_))
+        ));
+    }
+}
+
+fn ending() -> Ending {
+    Ending {
+        status: TaskStatus::Interrupted,
+        file_size: Some(10),
+        duration_us: Some(2_000_000),
+        reconnects: 0,
+        gaps: "[]".to_owned(),
+        error_message: None,
+    }
+}
+
+fn item(task: i64, name: &str) -> NewVideo {
+    NewVideo {
+        task_id: Some(task),
+        category_id: None,
+        title: "Hall".to_owned(),
+        description: None,
+        file_name: name.to_owned(),
+        file_size: Some(10),
+        duration_us: Some(2_000_000),
+        source_type: crate::domain::status::SourceType::Recorded,
+        file_type: crate::domain::status::FileType::Video,
+        tracks: "[]".to_owned(),
+        gaps: "[]".to_owned(),
+        parts: vec![(name.to_owned(), 10, 2_000_000)],
+    }
+}
+
+#[tokio::test]
+async fn a_task_ends_once_and_what_goes_on_is_put_behind_it() {
+    for (store, _folder) in stores().await {
+        let source_id = source(&store).await;
+        let new = |continues_id| NewTask {
+            source_id,
+            source_name: "Hall".to_owned(),
+            schedule_id: None,
+            continues_id,
+            window_end: None,
+            file_name: "a.mp4".to_owned(),
+        };
+        let first = store.add_task(&new(None)).await.unwrap();
+        assert!(is_unique_violation(
+            &store.add_task(&new(None)).await.unwrap_err()
+        ));
+        assert!(
+            store
+                .move_task(first.id, TaskStatus::Pending, TaskStatus::Recording)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !store
+                .move_task(first.id, TaskStatus::Pending, TaskStatus::Recording)
+                .await
+                .unwrap()
+        );
+        let mut alone = item(first.id, "a.mp4");
+        alone.parts.clear();
+        let video = store
+            .end_task(first.id, &ending(), Some(&alone), None)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            store
+                .end_task(first.id, &ending(), Some(&alone), None)
+                .await
+                .unwrap(),
+            None,
+            "once"
+        );
+        let second = store.add_task(&new(Some(first.id))).await.unwrap();
+        let behind = item(second.id, "b.mp4");
+        let same = store
+            .end_task(second.id, &ending(), Some(&behind), Some((video, "a.parts.json")))
+            .await
+            .unwrap();
+        assert_eq!(same, Some(video));
+        let parts = store.video_parts(video).await.unwrap();
+        assert_eq!(
+            parts,
+            [
+                ("a.mp4".to_owned(), 10, 2_000_000),
+                ("b.mp4".to_owned(), 10, 2_000_000)
+            ]
+        );
+        let row = store.video(video).await.unwrap().unwrap();
+        assert_eq!(
+            (row.file_name.as_str(), row.file_size, row.duration_us),
+            ("a.parts.json", Some(20), Some(4_000_000))
+        );
+        assert!(store.remove_source(source_id).await.unwrap());
+        assert_eq!(
+            store.task(first.id).await.unwrap().unwrap().source_id,
+            None,
+            "history stays"
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! [`Store`]: the only SQL. One file for each aggregate; the same text for SQLite and PostgreSQL.
+//!
+//! SQLite has one connection that writes and several that read (WAL); PostgreSQL has one pool for both. A statement stands
+//! once, in a `read!` or `write!` that compiles it for both:
+//! ```text
+//! read!(self, pool => sqlx::query_as::<_, Row>("SELECT … WHERE id = $1").bind(id).fetch_optional(pool).await)
+//! write!(self, pool => { let mut tx = pool.begin().await?; …execute(&mut *tx).await?; tx.commit().await })
+//! ```
+//! What a person was told is saved is on the disk: SQLite runs with `synchronous=FULL`.
+
+mod migrate;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+
+/// Runs a statement that only reads.
+macro_rules! read {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.pools {
+            $crate::store::Pools::Sqlite { reads: $pool, .. } => $body,
+            $crate::store::Pools::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs a statement or a transaction that writes.
+macro_rules! write {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.pools {
+            $crate::store::Pools::Sqlite { writes: $pool, .. } => $body,
+            $crate::store::Pools::Postgres($pool) => $body,
+        }
+    };
+}
+
+pub(crate) mod admins;
+pub(crate) mod catalogue;
+pub(crate) mod categories;
+pub(crate) mod codes;
+pub(crate) mod effects;
+pub(crate) mod extras;
+pub(crate) mod import;
+pub(crate) mod jobs;
+pub(crate) mod library;
+pub(crate) mod schedules;
+pub(crate) mod sources;
+pub(crate) mod tasks;
+pub(crate) mod uploads;
+pub(crate) mod videos;
+
+/// What a statement gives.
+pub(crate) type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// The database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pools: Pools,
+}
+
+#[derive(Clone, Debug)]
+enum Pools {
+    Sqlite { reads: SqlitePool, writes: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// Connections that read SQLite at a time.
+const SQLITE_READERS: u32 = 4;
+
+/// Connections to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// How long another program may hold SQLite's lock.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// How long a statement waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Opens the database at `url` (`sqlite:PATH`, `postgres://…`), makes it when it is a SQLite file that is not there,
+    /// and brings its tables up to date. The contract's `sqlite+aiosqlite:///PATH` is understood.
+    ///
+    /// # Errors
+    /// A URL of another engine, a database that can't be opened, or that a newer version of this program wrote.
+    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+        let pools = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(url)?.application_name("mediastack");
+            let pool = PgPoolOptions::new()
+                .max_connections(POSTGRES_CONNECTIONS)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+                .await?;
+            Pools::Postgres(pool)
+        } else {
+            let options = SqliteConnectOptions::new()
+                .filename(sqlite_path(url)?)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(BUSY);
+            let writes = SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options.clone())
+                .await?;
+            let reads = SqlitePoolOptions::new()
+                .max_connections(SQLITE_READERS)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+                .await?;
+            Pools::Sqlite { reads, writes }
+        };
+        let store = Self { pools };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Whether it is PostgreSQL.
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(_))
+    }
+
+    /// Waits for what is running and closes the connections.
+    pub(crate) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { reads, writes } => {
+                reads.close().await;
+                writes.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        write!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop))
+    }
+}
+
+/// The file of a SQLite URL.
+///
+/// # Errors
+/// When it is the URL of something else.
+pub(crate) fn sqlite_path(url: &str) -> anyhow::Result<&str> {
+    let rest = url
+        .strip_prefix("sqlite+aiosqlite:")
+        .or_else(|| url.strip_prefix("sqlite:"))
+        .ok_or_else(|| anyhow::anyhow!("DATABASE_URL starts with neither sqlite: nor postgres://"))?;
+    // Three slashes stand before a relative path, four before an absolute one.
+    let path = rest
+        .strip_prefix("///")
+        .or_else(|| rest.strip_prefix("//"))
+        .unwrap_or(rest);
+    let path = path.split('?').next().unwrap_or(path);
+    anyhow::ensure!(
+        !path.is_empty() && path != ":memory:",
+        "DATABASE_URL names no file"
+    );
+    Ok(path)
+}
+
+/// Whether a statement failed because a row of that kind exists.
+pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A new store: SQLite, or a database of its own on the server that `MEDIASTACK_TEST_POSTGRES` names.
+    pub(crate) async fn stores() -> Vec<(Store, tempfile::TempDir)> {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Store::open(&format!("sqlite:{}", folder.path().join("m.db").display()))
+            .await
+            .unwrap();
+        let mut all = vec![(sqlite, folder)];
+        if let Ok(server) = std::env::var("MEDIASTACK_TEST_POSTGRES") {
+            let name = format!("t{}", uuid::Uuid::now_v7().simple());
+            let admin = PgPool::connect(&server).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                .execute(&admin)
+                .await
+                .unwrap();
+            let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+            let (base, _) = base.rsplit_once('/').unwrap();
+            let store = Store::open(&format!("{base}/{name}?{query}")).await.unwrap();
+            all.push((store, tempfile::tempdir().unwrap()));
+        }
+        all
+    }
+
+    #[test]
+    fn the_file_of_a_database_url() {
+        for (url, path) in [
+            ("sqlite+aiosqlite:///./data/db/m.db", Some("./data/db/m.db")),
+            ("sqlite+aiosqlite:////data/m.db", Some("/data/m.db")),
+            ("sqlite:m.db?mode=rwc", Some("m.db")),
+            ("sqlite:/data/m.db", Some("/data/m.db")),
+            ("mysql://x", None),
+            ("sqlite::memory:", None),
+        ] {
+            assert_eq!(sqlite_path(url).ok(), path, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn tables_are_made_once_and_foreign_keys_hold() {
+        for (store, _folder) in stores().await {
+            store.migrate().await.unwrap();
+            let failed = write!(store, pool => sqlx::query("INSERT INTO video_tags (video_id, tag_id) VALUES (1, 1)").execute(pool).await.map(drop));
+            assert!(
+                failed
+                    .unwrap_err()
+                    .as_database_error()
+                    .unwrap()
+                    .is_foreign_key_violation()
+            );
+        }
+    }
+}

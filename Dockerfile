@@ -1,5 +1,6 @@
 # Debian slim with the runtime libraries only; runs as a user without rights. State lives in /data.
 #   docker build -t mediastack .
+#   docker run -p 8000:8000 -e ADMIN_PASSWORD=… -v "$PWD/data:/data" mediastack
 #   docker run --rm -v "$PWD/data:/data" mediastack record rtsp://camera/stream /data/a.mp4 --duration 1m
 # The mounted directory must be writable by uid 10001, or add `--user "$(id -u)"`.
 
@@ -24,4 +25,5 @@ WORKDIR /data
 VOLUME /data
 # tini hands on SIGTERM and reaps, so that `docker stop` ends a recording as a finished file.
 ENTRYPOINT ["tini", "--", "mediastack"]
-CMD ["--help"]
+EXPOSE 8000
+CMD ["serve", "--listen", "0.0.0.0:8000", "--data-dir", "/data"]

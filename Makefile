@@ -8,7 +8,8 @@ TARGET ?=
 .PHONY: help run test build setup setup-build fixtures demo bench bench-hls kills fuzz clean
 
 help:
-	@echo 'make run     build, then record a local test stream for 20 s and say where the file is'
+	@echo 'make run     build, then serve on http://127.0.0.1:8000 with SQLite and the folder ./data'
+	@echo 'make demo    build, then record a local test stream for 20 s and say where the file is'
 	@echo 'make test    format, lints, docs, every test, the fixtures against their goldens'
 	@echo 'make build   build the binary (release): target/release/mediastack'
 	@echo 'make setup   install what building and testing need; does nothing when all is there'
@@ -17,9 +18,10 @@ help:
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
 	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
-run: setup-build build demo
+run: setup-build build
+	target/release/mediastack serve
 
-demo:
+demo: setup-build build
 	@scripts/demo.sh target/release/mediastack
 
 build:

@@ -17,6 +17,7 @@ test_packages=(
   gstreamer1.0-plugins-ugly                      # x264enc
   gstreamer1.0-tools                             # a player of HLS beside ffmpeg and the browser
   chromium                                       # the browser of the player tests
+  postgresql                                     # the other database; started by the tests on a socket of its own
 )
 load_packages=(
   wrk                                            # HTTP load; nginx is the peer
@@ -53,7 +54,8 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 
-# nginx must not be started, now or at the next boot: the tests run it themselves, and something else may own port 80.
+# nginx and PostgreSQL must not be started, now or at the next boot: the tests run them themselves, and something else may
+# own their ports.
 policy=/usr/sbin/policy-rc.d
 hold_services() {
   [ -e "$policy" ] && return
@@ -62,15 +64,19 @@ hold_services() {
   trap '"${as_root[@]}" rm -f "$policy"' EXIT
 }
 
-new_nginx=no
-for package in "${missing[@]}"; do [ "$package" = nginx ] && new_nginx=yes; done
-[ "$new_nginx" = yes ] && hold_services
+new_services=()
+for package in "${missing[@]}"; do
+  case "$package" in nginx | postgresql) new_services+=("$package") ;; esac
+done
+[ "${#new_services[@]}" -gt 0 ] && hold_services
 
 say "installing: ${missing[*]}"
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@"; }
 apt update || say "apt-get update reported errors; trying with the lists that are there"
 apt install -y --no-install-recommends "${missing[@]}" >/dev/null
 
-if [ "$new_nginx" = yes ] && command -v systemctl >/dev/null; then
-  "${as_root[@]}" systemctl disable nginx.service >/dev/null 2>&1 || true
+if command -v systemctl >/dev/null; then
+  for service in "${new_services[@]}"; do
+    "${as_root[@]}" systemctl disable "$service.service" >/dev/null 2>&1 || true
+  done
 fi

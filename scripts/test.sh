@@ -29,8 +29,8 @@ fixtures/check.sh
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
-step 'unit tests'
-cargo test --workspace --exclude mediastack-tests 2>&1 | tee -a "$results"
+step 'unit tests, stores on SQLite and on PostgreSQL'
+scripts/postgres.sh cargo test --workspace --exclude mediastack-tests 2>&1 | tee -a "$results"
 
 step 'browser tests: packages'
 if cmp -s tests/browser/package-lock.json tests/browser/node_modules/.installed; then

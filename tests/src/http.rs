@@ -57,11 +57,20 @@ impl Client {
 
     /// One request with further header lines. A connection that the server closed in the meantime is opened again.
     pub fn ask(&mut self, method: &str, target: &str, headers: &[&str]) -> Answer {
-        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.host);
+        self.send(method, target, headers, None)
+    }
+
+    /// One request with further header lines and a body.
+    pub fn send(&mut self, method: &str, target: &str, headers: &[&str], body: Option<&[u8]>) -> Answer {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.host);
         for header in headers {
-            request += &format!("{header}\r\n");
+            head += &format!("{header}\r\n");
         }
-        request += "\r\n";
+        if let Some(body) = body {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        head += "\r\n";
+        let request = [head.as_bytes(), body.unwrap_or_default()].concat();
         for _ in 0..2 {
             if self.stream.is_none() {
                 let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server accepts");
@@ -71,7 +80,7 @@ impl Client {
                 self.stream = Some(BufReader::new(stream));
             }
             let mut stream = self.stream.take().expect("just opened");
-            if stream.get_mut().write_all(request.as_bytes()).is_err() {
+            if stream.get_mut().write_all(&request).is_err() {
                 continue;
             }
             if let Ok(answer) = read(&mut stream, method == "HEAD") {
@@ -111,6 +120,10 @@ fn read(stream: &mut BufReader<TcpStream>, head: bool) -> io::Result<Answer> {
         body: Vec::new(),
         complete: true,
     };
+    if answer.header("transfer-encoding") == Some("chunked") && !head {
+        answer.complete = read_chunks(stream, &mut answer.body).is_ok();
+        return Ok(answer);
+    }
     let length: u64 = answer
         .header("content-length")
         .and_then(|value| value.parse().ok())
@@ -121,4 +134,21 @@ fn read(stream: &mut BufReader<TcpStream>, head: bool) -> io::Result<Answer> {
         answer.complete = answer.body.len() as u64 == length;
     }
     Ok(answer)
+}
+
+fn read_chunks(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> io::Result<()> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        stream.read_line(&mut line)?;
+        let length = u64::from_str_radix(line.trim(), 16).map_err(|_| io::ErrorKind::InvalidData)?;
+        let read = stream.take(length).read_to_end(body)?;
+        line.clear();
+        stream.read_line(&mut line)?;
+        match length {
+            0 => return Ok(()),
+            _ if read as u64 == length && line.trim().is_empty() => {}
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
 }

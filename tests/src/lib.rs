@@ -21,4 +21,5 @@ pub mod publish;
 pub mod recording;
 pub mod reference;
 pub mod rtsp;
+pub mod server;
 pub mod vod;

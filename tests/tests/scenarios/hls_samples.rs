@@ -9,7 +9,7 @@ use mediastack_tests::process::output_of;
 use mediastack_tests::vod::Vod;
 
 /// What ffmpeg's HLS demuxer reads from `url`, copied into a Matroska file; it must have nothing to complain about.
-fn copied(url: &str, folder: &Path) -> PathBuf {
+pub(crate) fn copied(url: &str, folder: &Path) -> PathBuf {
     let path = folder.join("copied.mkv");
     let (_, said) = output_of(
         Command::new("ffmpeg")
@@ -23,7 +23,7 @@ fn copied(url: &str, folder: &Path) -> PathBuf {
 }
 
 /// One line for each packet: the hash of its data, so that none can be missing, doubled or moved.
-fn packets(path: &Path, kind: &str, annex_b: bool) -> Vec<String> {
+pub(crate) fn packets(path: &Path, kind: &str, annex_b: bool) -> Vec<String> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-i"]).arg(path);
     command.args(["-map", &format!("0:{kind}:0"), "-c", "copy"]);

@@ -25,4 +25,8 @@ mod record_rtsp_tcp;
 mod record_rtsp_udp;
 mod remux;
 mod secrets;
+mod serve_contract;
+mod serve_library;
+mod serve_recording;
+mod serve_schedule;
 mod signals;

@@ -1,0 +1,237 @@
+//! The operator's whole path against a real source: create, record, stop, publish, lock, unlock, play; also after `kill -9`.
+
+use std::process::Command;
+use std::time::Duration;
+
+use mediastack_tests::fixtures::media;
+use mediastack_tests::hls_origin::{LiveHls, Segments};
+use mediastack_tests::nginx_rtmp::{NginxRtmp, WhenPublisherLeaves};
+use mediastack_tests::process::output_of;
+use mediastack_tests::publish::{Content, Publisher};
+use mediastack_tests::server::{Api, Server};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn source(admin: &mut Api, url: &str) -> Value {
+    let protocol = if url.starts_with("rtmp") { "rtmp" } else { "hls" };
+    let new = json!({"name": "Hall 1", "protocol": protocol, "url": url});
+    admin.post("/api/sources", &new).json(201)["id"].clone()
+}
+
+fn durable(live: &Value, source: &Value) -> f64 {
+    let all = live.as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = all.iter().find(|one| one["source_id"] == *source);
+    one.and_then(|one| one["durable_s"].as_f64()).unwrap_or(0.0)
+}
+
+/// The seconds that ffmpeg plays of a playlist.
+fn played(url: &str) -> f64 {
+    let mut ffprobe = Command::new("ffprobe");
+    let (said, _) = output_of(ffprobe.args([
+        "-v",
+        "error",
+        "-show_entries",
+        "format=duration",
+        "-of",
+        "csv=p=0",
+        url,
+    ]));
+    said.trim().parse().expect("a number")
+}
+
+#[test]
+fn a_source_is_recorded_published_locked_and_played() {
+    let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
+    let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_360p.flv")));
+    let server = Server::start();
+    let mut admin = server.admin();
+    let id = source(&mut admin, &nginx.url("a"));
+    let target = format!("/api/sources/{id}");
+    let begun = admin.push(&format!("{target}/record/start")).json(200);
+    assert_eq!(begun["source_id"], id);
+    assert_eq!(
+        admin.push(&format!("{target}/record/start")).detail(400),
+        "Source is already being recorded"
+    );
+    assert_eq!(admin.delete(&target).detail(400), "无法删除正在录制的直播源");
+    admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 4.0);
+    let listed = admin.get("/api/sources").json(200);
+    assert_eq!(
+        (&listed[0]["is_recording"], &listed[0]["is_online"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(admin.get("/api/tasks").json(200)[0]["status"], "recording");
+
+    let stopped = admin.push(&format!("{target}/record/stop")).json(200);
+    assert!(
+        ["completed", "interrupted"].contains(&stopped["status"].as_str().expect("a status")),
+        "{stopped}"
+    );
+    assert!(
+        stopped["ended_at"].is_string() && stopped["file_size"].as_i64() > Some(100_000),
+        "{stopped}"
+    );
+    let video = admin.get("/api/videos").json(200)[0].clone();
+    assert_eq!(
+        (&video["task_id"], &video["source_type"]),
+        (&stopped["id"], &json!("recorded")),
+        "in the list at once"
+    );
+    assert!(
+        video["title"].as_str().expect("a title").starts_with("Hall 1"),
+        "{video}"
+    );
+    assert!(video["duration"].as_i64() >= Some(4), "{video}");
+    let shown = format!("/api/videos/{}", video["id"]);
+    admin.until(&shown, SOON, |video| video["thumbnail"].is_string());
+
+    admin.push(&format!("{shown}/publish")).json(200);
+    let category = admin
+        .post("/api/categories", &json!({"name": "closed"}))
+        .json(201)["id"]
+        .clone();
+    admin
+        .put(&format!("{shown}/category"), &json!({"category_id": category}))
+        .json(200);
+    admin
+        .post(
+            "/api/view-codes",
+            &json!({"code": "BEES42", "category_ids": [category]}),
+        )
+        .json(201);
+    let mut viewer = server.visitor();
+    viewer.get(&format!("{shown}/play")).detail(403);
+    let cookie = viewer.post("/api/view-codes/verify", &json!({"code": "BEES42"}));
+    let cookie = cookie
+        .header("set-cookie")
+        .expect("a cookie")
+        .split(';')
+        .next()
+        .expect("a pair")
+        .to_owned();
+    viewer.headers.push(format!("Cookie: {cookie}"));
+    let path = viewer.get(&format!("{shown}/play")).json(200)["hls_url"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    let seconds = played(&server.url(&path));
+    assert!(seconds >= 4.0, "{seconds}");
+
+    admin.delete(&target).empty(204);
+    assert_eq!(
+        admin.get(&shown).json(200)["id"],
+        video["id"],
+        "what was recorded stays"
+    );
+}
+
+#[test]
+fn a_kill_loses_two_seconds_and_the_recording_goes_on_as_the_same_item() {
+    let origin = LiveHls::start(&media("live_360p.flv"), Segments::Ts);
+    let mut server = Server::start();
+    let mut admin = server.admin();
+    let id = source(&mut admin, &origin.url());
+    let target = format!("/api/sources/{id}");
+    admin.push(&format!("{target}/record/start")).json(200);
+    let live = admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 5.0);
+    let shown = durable(&live, &id);
+    server.kill();
+    server.restart();
+    let mut admin = server.admin();
+    // It goes on by itself, as nobody asked it to stop.
+    admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 4.0);
+    let stopped = admin.push(&format!("{target}/record/stop")).json(200);
+    let tasks = admin.get("/api/tasks").json(200);
+    assert_eq!(tasks.as_array().map(Vec::len), Some(2), "{tasks}");
+    assert_eq!(tasks[1]["status"], "interrupted");
+    assert!(
+        tasks[1]["duration"].as_f64() >= Some(shown.floor()),
+        "what was shown as durable is there: {shown} {tasks}"
+    );
+    let videos = admin.get("/api/videos").json(200);
+    assert_eq!(videos.as_array().map(Vec::len), Some(1), "one item: {videos}");
+    let total = videos[0]["duration"].as_f64().expect("a number");
+    assert!(total >= shown.floor() + 4.0, "{shown} {stopped} {videos}");
+    let play = format!("/api/videos/{}/play", videos[0]["id"]);
+    let path = admin.get(&play).json(200)["hls_url"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    let playlist = admin.get(&path).text();
+    assert_eq!(
+        playlist.matches("#EXT-X-DISCONTINUITY\n").count(),
+        1,
+        "{playlist}"
+    );
+    let sum: f64 = playlist
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("#EXTINF:")?
+                .split(',')
+                .next()?
+                .parse::<f64>()
+                .ok()
+        })
+        .sum();
+    assert!((sum - total).abs() < 1.5, "{sum} {total}");
+}
+
+#[test]
+fn a_term_signal_finishes_every_recording() {
+    let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
+    let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_360p.flv")));
+    let mut server = Server::start();
+    let mut admin = server.admin();
+    let ids: Vec<Value> = (0..4).map(|_| source(&mut admin, &nginx.url("a"))).collect();
+    for id in &ids {
+        admin.push(&format!("/api/sources/{id}/record/start")).json(200);
+    }
+    admin.until("/api/tasks/live", SOON, |live| {
+        ids.iter().all(|id| durable(live, id) > 2.0)
+    });
+    drop(admin);
+    let run = server.stop();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for entry in std::fs::read_dir(server.storage()).expect("a folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(!name.ends_with(".journal"), "{name} is not finished");
+    }
+    server.restart();
+    let mut admin = server.admin();
+    let videos = admin.get("/api/videos").json(200);
+    assert!(videos.as_array().is_some_and(|all| all.len() >= 4), "{videos}");
+}
+
+#[test]
+fn a_source_that_is_away_fails_in_words_and_is_shown_offline() {
+    let server = Server::start();
+    let mut admin = server.admin();
+    let secret = "rtmp://user:hunter2@127.0.0.1:1/live/x";
+    let id = source(&mut admin, secret);
+    let shown = admin.get(&format!("/api/sources/{id}"));
+    assert!(!shown.text().contains("hunter2"), "{}", shown.text());
+    assert_eq!(
+        admin
+            .ask("GET", &format!("/api/sources/{id}/status"), &[], None)
+            .json(202)["source_id"],
+        id
+    );
+    admin.until(&format!("/api/sources/{id}"), SOON, |source| {
+        source["last_check_time"].is_string() && source["is_online"] == false
+    });
+    let tested = admin.post("/api/sources/test", &json!({"url": secret})).json(200);
+    assert_eq!(tested["ok"], false);
+    assert!(
+        tested["error"]
+            .as_str()
+            .is_some_and(|why| !why.is_empty() && !why.contains("hunter2")),
+        "{tested}"
+    );
+    let wrong = json!({"name": "x", "protocol": "rtmp", "url": "http://h/x"});
+    assert_eq!(
+        admin.post("/api/sources", &wrong).detail(400),
+        "RTMP protocol requires rtmp:// URL"
+    );
+    assert!(!server.log().contains("hunter2"));
+}

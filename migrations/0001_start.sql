@@ -93,6 +93,8 @@ CREATE TABLE tasks (
     window_end BIGINT,
     -- A person asked it to stop: it doesn't go on after a restart.
     stop_asked BOOLEAN NOT NULL DEFAULT FALSE,
+    -- The server ended it because it had to stop: it goes on at the next start.
+    goes_on BOOLEAN NOT NULL DEFAULT FALSE,
     started_at BIGINT,
     ended_at BIGINT,
     -- Relative to the storage folder.

@@ -158,6 +158,7 @@ impl App {
     /// # Errors
     /// When the address can't be listened on.
     pub(crate) async fn serve(self: Arc<Self>, started: impl FnOnce(SocketAddr)) -> Result<()> {
+        let left = self.recordings.left_over().await?;
         let address = self.config.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -182,7 +183,7 @@ impl App {
         );
         let emptying = tokio::spawn(trash.run(self.stopping.clone()));
         let keeping = tokio::spawn(keep_house(Arc::clone(&self)));
-        let resumed = tokio::spawn(Arc::clone(&self.recordings).resume());
+        let resumed = tokio::spawn(Arc::clone(&self.recordings).resume(left));
         let starter = Arc::new(Arc::clone(&self.recordings));
         let scheduled = tokio::spawn(Arc::clone(&self.schedules).run(starter, self.stopping.clone()));
         let watched = tokio::spawn(Arc::clone(&self.monitor).run(self.stopping.clone()));

@@ -115,8 +115,24 @@ impl Store {
             Pools::Sqlite { reads, writes }
         };
         let store = Self { pools };
+        store.refuse_foreign().await?;
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// Refuses the database of the stack that this server replaces, whose tables have the same names.
+    async fn refuse_foreign(&self) -> anyhow::Result<()> {
+        let Pools::Sqlite { reads, .. } = &self.pools else {
+            return Ok(());
+        };
+        let sql = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'live_sources'";
+        let foreign: i64 = sqlx::query_scalar(sql).fetch_one(reads).await?;
+        anyhow::ensure!(
+            foreign == 0,
+            "this is the database of an installation of the former stack; it is not changed. Choose another DATABASE_URL, and take the \
+             installation over with `mediastack import --sqlite FILE --media DIR`"
+        );
+        Ok(())
     }
 
     /// Whether it is PostgreSQL.
@@ -211,6 +227,20 @@ pub(crate) mod tests {
         ] {
             assert_eq!(sqlite_path(url).ok(), path, "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_database_of_the_former_stack_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("mediastack.db").display());
+        let old = SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+        sqlx::query("CREATE TABLE live_sources (id integer)")
+            .execute(&old)
+            .await
+            .unwrap();
+        old.close().await;
+        let told = Store::open(&url).await.unwrap_err().to_string();
+        assert!(told.contains("mediastack import"), "{told}");
     }
 
     #[tokio::test]

@@ -116,10 +116,16 @@ impl Store {
         read!(self, pool => sqlx::query_as(sql).bind(filter.source_id).bind(status).bind(filter.limit).bind(filter.skip).fetch_all(pool).await)
     }
 
-    /// Tasks that have not ended.
-    pub(crate) async fn open_tasks(&self) -> Result<Vec<Task>> {
-        let sql = "SELECT * FROM tasks WHERE status IN ('pending', 'recording') ORDER BY id";
+    /// Tasks that have not ended, and those that are to go on.
+    pub(crate) async fn left_over_tasks(&self) -> Result<Vec<Task>> {
+        let sql = "SELECT * FROM tasks WHERE status IN ('pending', 'recording') OR goes_on ORDER BY id";
         read!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)
+    }
+
+    /// Notes whether a task that the server ended because it had to stop is to go on at the next start.
+    pub(crate) async fn note_task_goes_on(&self, id: i64, goes_on: bool) -> Result<()> {
+        let sql = "UPDATE tasks SET goes_on = $2, updated_at = $3 WHERE id = $1";
+        write!(self, pool => sqlx::query(sql).bind(id).bind(goes_on).bind(Micros::now()).execute(pool).await.map(drop))
     }
 
     /// From one status to another; false when it had another one.

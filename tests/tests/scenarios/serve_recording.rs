@@ -200,7 +200,29 @@ fn a_term_signal_finishes_every_recording() {
     server.restart();
     let mut admin = server.admin();
     let videos = admin.get("/api/videos").json(200);
-    assert!(videos.as_array().is_some_and(|all| all.len() >= 4), "{videos}");
+    assert_eq!(videos.as_array().map(Vec::len), Some(4), "{videos}");
+    // Nobody asked them to stop: they go on, each behind what it had.
+    admin.until("/api/tasks/live", SOON, |live| {
+        ids.iter().all(|id| durable(live, id) > 2.0)
+    });
+    admin
+        .push(&format!("/api/sources/{}/record/stop", ids[0]))
+        .json(200);
+    let longer = admin.get("/api/videos").json(200);
+    assert_eq!(longer.as_array().map(Vec::len), Some(4), "{longer}");
+    drop(admin);
+    server.stop();
+    server.restart();
+    let mut admin = server.admin();
+    admin.until("/api/tasks/live", SOON, |live| {
+        ids[1..].iter().all(|id| durable(live, id) > 0.0)
+    });
+    let live = admin.get("/api/tasks/live").json(200);
+    assert!(
+        live.as_array()
+            .is_some_and(|all| all.iter().all(|one| one["source_id"] != ids[0])),
+        "what a person stopped stays stopped: {live}"
+    );
 }
 
 #[test]

@@ -305,7 +305,7 @@ impl Recordings {
             .unwrap_or_else(|| active.task.clone())
     }
 
-    /// Stops and finishes everything; nothing new starts.
+    /// Stops and finishes everything; nothing new starts. What was cut off goes on at the next start.
     pub(crate) async fn shut_down(&self) {
         self.stopping.store(true, Ordering::Release);
         let all: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
@@ -313,7 +313,14 @@ impl Recordings {
             active.stopper.stop();
         }
         for active in &all {
-            Self::end(active).await;
+            let task = Self::end(active).await;
+            // What a person stopped at the same moment stays stopped; what the source ended is complete.
+            if task.status == TaskStatus::Interrupted
+                && !task.stop_asked
+                && let Err(error) = self.store.note_task_goes_on(task.id, true).await
+            {
+                tracing::error!("task {} will not go on at the next start: {error}", task.id);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How a recording ends: the task's row and the library's item, together.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mediacore::codec::Media;
@@ -18,6 +19,18 @@ use crate::store::videos::NewVideo;
 
 /// The category of recordings whose source has none.
 pub(crate) const DEFAULT_CATEGORY: &str = "未分类";
+
+/// Pauses between the tries to tell the database how a recording ended: six minutes in all.
+const SETTLE_PAUSES: [Duration; 8] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(120),
+];
 
 /// A file that was recorded.
 #[derive(Clone, Debug)]
@@ -156,14 +169,19 @@ impl Recordings {
         if on_time && report.end == End::Stopped && !outcome.parts.is_empty() {
             outcome.status = TaskStatus::Completed;
         }
-        match self.settle(source.category_id, task, &outcome).await {
-            Ok(task) => task,
-            Err(fault) => {
-                // The file and its row are there; the next start puts them together.
-                tracing::error!("task {} could not be ended in the database: {fault:?}", task.id);
-                task.clone()
+        // A database that is away for a while must not keep the source from being recorded again.
+        for pause in SETTLE_PAUSES {
+            match self.settle(source.category_id, task, &outcome).await {
+                Ok(task) => return task,
+                Err(fault) => tracing::error!("task {} can't be ended in the database: {fault:?}", task.id),
             }
+            if self.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
         }
+        // The file and its row are there; the next start puts them together.
+        task.clone()
     }
 
     /// Ends a task in the database with what there is of it.

@@ -22,20 +22,24 @@ use crate::store::tasks::Task;
 const MAX_PARTS: u32 = 10_000;
 
 impl Recordings {
+    /// The tasks that an earlier run left: those that it did not end, and those that it ended because it had to stop. To be asked
+    /// before anything new can start.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn left_over(&self) -> Result<Vec<Task>, Fault> {
+        Ok(self.store.left_over_tasks().await?)
+    }
+
     /// Finishes what an earlier run left, and starts again what should go on. Media that no row knows is put into the library too.
-    pub(crate) async fn resume(self: Arc<Self>) {
-        match self.store.open_tasks().await {
-            Ok(tasks) => {
-                for task in tasks {
-                    if let Err(fault) = self.take_up(&task).await {
-                        tracing::error!(
-                            "task {} could not be taken up after a restart: {fault:?}",
-                            task.id
-                        );
-                    }
-                }
+    pub(crate) async fn resume(self: Arc<Self>, left: Vec<Task>) {
+        for task in left {
+            if let Err(fault) = self.take_up(&task).await {
+                tracing::error!(
+                    "task {} could not be taken up after a restart: {fault:?}",
+                    task.id
+                );
             }
-            Err(error) => tracing::error!("unfinished tasks can't be read: {error}"),
         }
         if let Err(fault) = self.adopt_orphans().await {
             tracing::error!("unknown recordings in the storage folder can't be taken up: {fault:?}");
@@ -43,6 +47,27 @@ impl Recordings {
     }
 
     async fn take_up(self: &Arc<Self>, task: &Task) -> Result<(), Fault> {
+        let recorded = if task.status.is_over() {
+            self.store.note_task_goes_on(task.id, false).await?;
+            task.file_size.is_some()
+        } else {
+            self.finish(task).await?
+        };
+        let open = task.window_end.is_none_or(|end| end > Micros::now());
+        let Some(source_id) = task.source_id.filter(|_| open && !task.stop_asked) else {
+            return Ok(());
+        };
+        let request = Request {
+            schedule_id: task.schedule_id,
+            window_end: task.window_end,
+            // The first of a chain has the item; a task that recorded nothing has none to go on from.
+            continues_id: task.continues_id.or_else(|| recorded.then_some(task.id)),
+        };
+        self.start(source_id, request).await.map(drop)
+    }
+
+    /// Ends a task that a crash cut off, with what there is of it. Whether that is anything.
+    async fn finish(&self, task: &Task) -> Result<bool, Fault> {
         let outcome = match &task.file_name {
             Some(name) => {
                 let path = self.folders.storage().join(name);
@@ -58,21 +83,9 @@ impl Recordings {
         tracing::warn!(
             task = task.id,
             status = saved.status.as_str(),
-            "a recording was interrupted by a restart; what there was of it is saved"
+            "a recording was interrupted by a crash; what there was of it is saved"
         );
-        let open = task.window_end.is_none_or(|end| end > Micros::now());
-        let Some(source_id) = task.source_id.filter(|_| open && !task.stop_asked) else {
-            return Ok(());
-        };
-        let request = Request {
-            schedule_id: task.schedule_id,
-            window_end: task.window_end,
-            // The first of a chain has the item; a task that recorded nothing has none to go on from.
-            continues_id: task
-                .continues_id
-                .or_else(|| (!outcome.parts.is_empty()).then_some(task.id)),
-        };
-        self.start(source_id, request).await.map(drop)
+        Ok(!outcome.parts.is_empty())
     }
 
     /// Recordings with a journal that the database does not know, because it was restored or lost.

@@ -57,7 +57,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 #[derive(OpenApi)]
 #[openapi(
     info(title = "MediaStack", description = "Records live streams and publishes them as video on demand."),
-    components(responses(problem::Problem)),
+    components(responses(problem::Problem), schemas(problem::Wrong, crate::service::library::Sort)),
     modifiers(&Bearer)
 )]
 struct Document;

@@ -44,3 +44,20 @@ fn every_reference_of_the_document_leads_somewhere() {
     }
     assert!(seen > 100, "{seen} references");
 }
+
+#[test]
+fn operations_have_names_of_their_own() {
+    let document: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
+    let mut names = std::collections::HashMap::new();
+    for (route, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(name) = operation["operationId"].as_str() else {
+                continue;
+            };
+            let other = names.insert(name, format!("{method} {route}"));
+            assert_eq!(other, None, "{method} {route} is called {name} too");
+        }
+    }
+    assert!(names.len() > 100, "{names:?}");
+}

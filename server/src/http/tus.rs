@@ -47,7 +47,7 @@ const UPLOAD_VIDEO_ID: HeaderName = HeaderName::from_static("upload-video-id");
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(create, about))
-        .routes(routes!(offset, append, remove, about_one))
+        .routes(routes!(offset, append, terminate, about_one))
 }
 
 /// Says what is spoken.
@@ -116,7 +116,7 @@ async fn append(
 #[utoipa::path(delete, path = "/api/tus/{id}", tag = "upload", security(("bearer" = [])),
     params(("id" = String, Path), ("Tus-Resumable" = String, Header)),
     responses((status = 204), (status = 401, response = Problem), (status = 404, response = Problem), (status = 412, response = Problem), (status = 422, response = Problem)))]
-async fn remove(
+async fn terminate(
     State(app): State<Arc<App>>,
     _admin: Admin,
     Path(id): Path<String>,

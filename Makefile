@@ -5,7 +5,7 @@ KILLS ?= 1000
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: help run test build setup setup-build fixtures demo bench bench-hls kills fuzz clean
+.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls kills fuzz clean
 
 help:
 	@echo 'make run     build, then serve on http://127.0.0.1:8000 with SQLite and the folder ./data'
@@ -24,8 +24,12 @@ run: setup-build build
 demo: setup-build build
 	@scripts/demo.sh target/release/mediastack
 
-build:
+build: pages
 	$(CARGO) build --release -p mediastack
+
+# The web UI that the binary embeds; skipped when there is no npm.
+pages:
+	@scripts/ui.sh
 
 setup:
 	@scripts/setup.sh build test

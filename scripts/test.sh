@@ -12,6 +12,18 @@ step() { printf '\n== %s\n' "$*"; }
 step format
 if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all -- --check; else echo 'rustfmt is not installed: skipped'; fi
 
+step 'web UI: types from the API, lints, unit tests, build'
+scripts/ui.sh
+(
+  cd server/ui
+  generated=$(mktemp)
+  trap 'rm -f "$generated"' EXIT
+  npx openapi-typescript ../openapi.json -o "$generated" >/dev/null
+  cmp "$generated" src/api/schema.d.ts || { echo 'the types are not those of server/openapi.json: npm run types' >&2; exit 1; }
+  npm run --silent check
+  npm run --silent test -- --reporter=dot
+)
+
 step lints
 if cargo clippy --version >/dev/null 2>&1; then
   cargo clippy --workspace --all-targets -- -D warnings

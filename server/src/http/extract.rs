@@ -37,8 +37,10 @@ fn session(parts: &Parts, app: &App) -> Option<Session> {
             .eq_ignore_ascii_case("bearer")
             .then(|| app.auth.session(token.trim()))?;
     }
-    // A cookie is sent by pages of other sites too: it lets one look and change nothing.
-    if parts.method == Method::GET || parts.method == Method::HEAD {
+    // A cookie is sent by forms of other sites too: alone it lets one look and change nothing. A header that isn't every form's is
+    // added by scripts only, and a script of another site must be allowed to by the preflight, which knows the configured origins.
+    let looks = parts.method == Method::GET || parts.method == Method::HEAD;
+    if looks || parts.headers.contains_key("x-requested-with") {
         return app.auth.session(cookie(&parts.headers, SESSION_COOKIE)?);
     }
     None

@@ -16,6 +16,7 @@ mod media;
 mod media_tests;
 pub(crate) mod problem;
 mod schedules;
+mod site;
 mod sources;
 mod system;
 mod tasks;
@@ -77,6 +78,29 @@ impl utoipa::Modify for Bearer {
 
 /// All routes of the API with their document.
 fn api() -> OpenApiRouter<Arc<App>> {
+    let mut routes = resources();
+    for item in routes.get_openapi_mut().paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.head,
+            &mut item.patch,
+            &mut item.options,
+        ];
+        for operation in operations.into_iter().flatten() {
+            // A handler's name is one in its file: `list` of sources, `list` of tags.
+            let tag = operation.tags.as_ref().and_then(|tags| tags.first());
+            if let (Some(tag), Some(name)) = (tag, &operation.operation_id) {
+                operation.operation_id = Some(format!("{tag}_{name}").replace('-', "_"));
+            }
+        }
+    }
+    routes
+}
+
+fn resources() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(audio::routes())
         .merge(auth::routes())
@@ -109,7 +133,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
     routes
         .merge(docs)
-        .fallback(|| async { Fault::missing("Not Found") })
+        .fallback(site::fallback)
         .method_not_allowed_fallback(|| async {
             problem::plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
         })

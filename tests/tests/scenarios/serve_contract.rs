@@ -55,6 +55,21 @@ fn sessions_are_as_the_uis_know_them() {
         posted.status, 401,
         "a cookie changes nothing: other sites' pages send it too"
     );
+    let by_script = visitor.ask(
+        "POST",
+        "/api/tags",
+        &[
+            &by_cookie,
+            "Content-Type: application/json",
+            "X-Requested-With: a page's script",
+        ],
+        Some(b"{\"name\":\"x\"}"),
+    );
+    assert!(
+        matches!(by_script.status, 200 | 201),
+        "a header that forms can't send shows our own page: {}",
+        by_script.status
+    );
 
     let left = visitor
         .ask("POST", "/api/auth/logout", &[&bearer], Some(b""))

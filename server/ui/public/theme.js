@@ -1,0 +1,6 @@
+// Before the first paint, so that a dark page does not flash white.
+(() => {
+  const wanted = localStorage.getItem('mediastack.theme') || 'auto';
+  const dark = wanted === 'dark' || (wanted === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
+  document.documentElement.classList.toggle('dark', dark);
+})();

@@ -1,0 +1,14 @@
+import common from './common';
+import dashboard from './dashboard';
+import library from './library';
+import people from './people';
+import schedules from './schedules';
+import sources from './sources';
+import system from './system';
+import tasks from './tasks';
+import viewer from './viewer';
+
+import type { Messages } from '../en';
+
+const messages: Messages = { common, dashboard, sources, schedules, tasks, library, people, system, viewer };
+export default messages;

@@ -17,6 +17,8 @@ export interface LoadOptions {
   when?: (kind: Kind, data: Record<string, unknown>) => boolean;
   /** Milliseconds between readings whatever happens; none without it. While events don't come, at most 5 s. */
   every?: number;
+  /** On a visitor's page, where no events come: only `every` counts. */
+  visitor?: boolean;
 }
 
 /**
@@ -58,7 +60,7 @@ export function useLoad<T>(read: () => Promise<T>, options: LoadOptions = {}): L
   const visible = useDocumentVisibility();
   let last = Date.now();
   useIntervalFn(() => {
-    const pace = live.connected ? (options.every ?? Number.POSITIVE_INFINITY) : Math.min(options.every ?? 5000, 5000);
+    const pace = live.connected || options.visitor ? (options.every ?? Number.POSITIVE_INFINITY) : Math.min(options.every ?? 5000, 5000);
     if (visible.value === 'hidden' || Date.now() - last < pace) return;
     last = Date.now();
     void reload();

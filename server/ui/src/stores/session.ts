@@ -4,6 +4,9 @@ import { api, ok, onExpired } from '@/api/client';
 import { ApiError } from '@/api/errors';
 import type { components } from '@/api/schema';
 
+/** Says that somebody was signed in on this browser, so that visitors' pages don't ask the server about everybody. */
+const MARK = 'mediastack.signed-in';
+
 /** Who is signed in, and the sign-in that comes back when it has run out. */
 export const useSession = defineStore('session', () => {
   const me = ref<components['schemas']['Me'] | null>(null);
@@ -21,6 +24,17 @@ export const useSession = defineStore('session', () => {
       me.value = null;
     }
     known.value = true;
+    mark();
+  }
+
+  /** As `load`, where somebody was signed in on this browser before. */
+  async function recall(): Promise<void> {
+    if (localStorage.getItem(MARK)) await load();
+  }
+
+  function mark(): void {
+    if (me.value) localStorage.setItem(MARK, '1');
+    else localStorage.removeItem(MARK);
   }
 
   async function signIn(username: string, password: string): Promise<void> {
@@ -30,12 +44,14 @@ export const useSession = defineStore('session', () => {
     await ok(api.POST('/api/auth/login', { body: form as never, bodySerializer: (body) => body as never }));
     me.value = await ok(api.GET('/api/auth/me'));
     known.value = true;
+    mark();
     finish(true);
   }
 
   async function signOut(): Promise<void> {
     await ok(api.POST('/api/auth/logout'));
     me.value = null;
+    mark();
   }
 
   function finish(done: boolean): void {
@@ -61,5 +77,5 @@ export const useSession = defineStore('session', () => {
     return waiting.promise;
   });
 
-  return { me, known, asking, signedIn: computed(() => me.value !== null), load, signIn, signOut, giveUp };
+  return { me, known, asking, signedIn: computed(() => me.value !== null), load, recall, signIn, signOut, giveUp };
 });

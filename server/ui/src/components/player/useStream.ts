@@ -7,14 +7,21 @@ export interface Choice {
 }
 export type Failure = 'network' | 'media' | 'gone';
 
+/** Milliseconds between two questions for a new address. */
+const RENEWED = 30_000;
+
 /**
  * Feeds a media element: hls.js for playlists, the browser's own HLS where it has it and hls.js can't run, a file as it is. A lost
- * connection is tried again until it is back; a decoder that stumbled is set up anew twice.
+ * connection is tried again until it is back; a decoder that stumbled is set up anew twice; an address that has run out is asked for anew by
+ * `renew`, which gives null when the video is gone for this viewer.
  */
-export function useStream(element: Ref<HTMLMediaElement | null>, src: () => string) {
+export function useStream(element: Ref<HTMLMediaElement | null>, src: () => string, renew?: () => Promise<string | null>) {
   const failure = ref<Failure | null>(null);
   const qualities = ref<Choice[]>([]);
+  /** The chosen one; -1 chooses by itself. */
   const quality = ref(-1);
+  /** The one that is shown. */
+  const showing = ref(-1);
   const audios = ref<Choice[]>([]);
   const audio = ref(-1);
   const captions = ref<Choice[]>([]);
@@ -22,6 +29,8 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
   const hls = shallowRef<Hls | null>(null);
   let retry: ReturnType<typeof setTimeout> | undefined;
   let generation = 0;
+  let renewed = Number.NEGATIVE_INFINITY;
+  let url = '';
 
   function drop(): void {
     clearTimeout(retry);
@@ -30,31 +39,31 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     for (const list of [qualities, audios, captions]) list.value = [];
   }
 
-  async function load(): Promise<void> {
+  /** Loads what `src` says, or another address of the same, from a moment on. */
+  async function load(from?: number, other?: string): Promise<void> {
     const mine = ++generation;
     drop();
     failure.value = null;
     const media = element.value;
-    const url = src();
+    url = other ?? src();
     if (!media || !url) return;
-    if (!/\.m3u8(\?|$)/.test(url)) {
+    const plain = (): void => {
       media.src = url;
-      return;
-    }
+      if (from) media.addEventListener('loadedmetadata', () => (media.currentTime = from), { once: true });
+    };
+    if (!/\.m3u8(\?|$)/.test(url)) return plain();
     const { default: Player } = await import('hls.js');
     if (mine !== generation) return;
-    if (!Player.isSupported()) {
-      media.src = url;
-      return;
-    }
-    const player = new Player({ enableWorker: true, backBufferLength: 60, maxBufferLength: 40, xhrSetup: (xhr) => void (xhr.withCredentials = true) });
+    if (!Player.isSupported()) return plain();
+    const player = new Player({ enableWorker: true, backBufferLength: 60, maxBufferLength: 40, startPosition: from ?? -1 });
     hls.value = player;
     let mended = 0;
     player.on(Player.Events.MANIFEST_PARSED, () => {
-      const levels = player.levels.map((level, id) => ({ id, label: level.height ? `${level.height}p` : `${Math.round(level.bitrate / 1000)} kb/s` }));
+      const levels = player.levels.map((level, id) => ({ id, label: level.height ? `${Math.min(level.height, level.width || level.height)}p` : `${Math.round(level.bitrate / 1000)} kb/s` }));
       qualities.value = levels.length > 1 ? levels : [];
     });
     const name = (track: { name?: string; lang?: string }, id: number) => ({ id, label: track.name || track.lang || String(id + 1) });
+    player.on(Player.Events.LEVEL_SWITCHED, (_event, data) => (showing.value = data.level));
     player.on(Player.Events.AUDIO_TRACKS_UPDATED, (_event, data) => {
       audios.value = data.audioTracks.length > 1 ? data.audioTracks.map(name) : [];
       audio.value = player.audioTrack;
@@ -66,10 +75,11 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
       if (!data.fatal) return;
       const status = data.response?.code ?? 0;
       if (data.type === Player.ErrorTypes.NETWORK_ERROR && status >= 400 && status < 500) {
-        failure.value = 'gone';
+        player.stopLoad();
+        void expired(media.currentTime);
       } else if (data.type === Player.ErrorTypes.NETWORK_ERROR) {
         failure.value = 'network';
-        retry = setTimeout(() => (data.details === 'manifestLoadError' || data.details === 'manifestLoadTimeOut' ? player.loadSource(url) : player.startLoad()), 3000);
+        retry = setTimeout(() => (/^manifest/.test(data.details) ? player.loadSource(url) : player.startLoad()), 3000);
       } else if (data.type === Player.ErrorTypes.MEDIA_ERROR && mended++ < 2) {
         player.recoverMediaError();
       } else {
@@ -80,7 +90,25 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     player.attachMedia(media);
   }
 
-  watch(quality, (id) => hls.value && (hls.value.currentLevel = id));
+  /** The server refuses the address: there may be a new one. */
+  async function expired(at: number): Promise<void> {
+    const mine = generation;
+    if (!renew || performance.now() - renewed < RENEWED) {
+      failure.value = 'gone';
+      return;
+    }
+    renewed = performance.now();
+    try {
+      const address = await renew();
+      if (mine !== generation) return;
+      if (address) await load(at, address);
+      else failure.value = 'gone';
+    } catch {
+      if (mine === generation) failure.value = 'network';
+    }
+  }
+
+  watch(quality, (id) => hls.value && (hls.value.nextLevel = id));
   watch(caption, (id) => hls.value && (hls.value.subtitleTrack = id));
   function chooseAudio(id: number): void {
     if (hls.value) hls.value.audioTrack = id;
@@ -90,5 +118,5 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     generation++;
     drop();
   });
-  return { failure, qualities, quality, audios, audio, captions, caption, chooseAudio, load };
+  return { failure, qualities, quality, showing, audios, audio, captions, caption, chooseAudio, load, expired };
 }

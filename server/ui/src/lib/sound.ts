@@ -13,7 +13,7 @@ export function soundOf(video: Pick<Video, 'tracks' | 'file_type' | 'file_path' 
   const codec = tracks(video).find((track) => track.kind === 'audio')?.codec ?? '';
   const seconds = video.duration ?? 0;
   if (!url || seconds <= 0) return null;
-  if (/\/index\.m3u8$/.test(url)) return DECODED.has(codec) ? { url: url.replace(/index\.m3u8$/, 'index-a1.m3u8'), seconds } : null;
+  if (url.endsWith('/index.m3u8')) return DECODED.has(codec) ? { url: url.replace(/index\.m3u8$/, 'index-a1.m3u8'), seconds } : null;
   if (/\.(m4a|mp4)$/.test(url)) return DECODED.has(codec) ? { url: `/vod/${url.split('/').at(-1)}/index.m3u8`, seconds } : null;
   return { url, seconds, bytes: video.file_size };
 }

@@ -79,7 +79,7 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
         void expired(media.currentTime);
       } else if (data.type === Player.ErrorTypes.NETWORK_ERROR) {
         failure.value = 'network';
-        retry = setTimeout(() => (/^manifest/.test(data.details) ? player.loadSource(url) : player.startLoad()), 3000);
+        retry = setTimeout(() => (data.details.startsWith('manifest') ? player.loadSource(url) : player.startLoad()), 3000);
       } else if (data.type === Player.ErrorTypes.MEDIA_ERROR && mended++ < 2) {
         player.recoverMediaError();
       } else {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bitrate, bytes, clock, relative, seconds, when } from '@/lib/format';
+import { bitrate, bytes, clock, regional, relative, seconds, when } from '@/lib/format';
 
 describe('sizes', () => {
   it('has three digits and the unit that they need', () => {
@@ -44,5 +44,10 @@ describe('moments', () => {
     expect(relative('2026-03-01T10:05:00Z', 'en', now)).toBe('in 5 minutes');
     expect(relative('2026-03-01T07:00:00Z', 'en', now)).toBe('3 hours ago');
     expect(relative('2026-03-01T10:05:00Z', 'zh-CN', now)).toBe('5分钟后');
+  });
+  it('are written as the region of the browser does', () => {
+    expect(regional('en', ['de-AT', 'en-GB', 'en'])).toBe('en-GB');
+    expect(regional('zh-CN', ['zh-TW'])).toBe('zh-CN');
+    expect(regional('en', ['de'])).toBe('en');
   });
 });

@@ -42,7 +42,18 @@ export function seconds(text: string | null | undefined): number | null {
 /** A moment in the viewer's zone and language. */
 export function moment(text: string | null | undefined, locale: string): string {
   const date = when(text);
-  return date ? date.toLocaleString(locale, { dateStyle: 'medium', timeStyle: 'short' }) : '–';
+  return date ? date.toLocaleString(regional(locale), { dateStyle: 'medium', timeStyle: 'short' }) : '–';
+}
+
+/** A moment near by, without the year: `Mon, 2 Mar, 19:00`. */
+export function stamp(text: string | null | undefined, locale: string): string {
+  const date = when(text);
+  return date ? date.toLocaleString(regional(locale), { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' }) : '–';
+}
+
+/** The region's form of a language that names none, where the browser does: `en-GB` writes 19:00, `en` would write 7:00 PM. */
+export function regional(locale: string, languages: readonly string[] = globalThis.navigator?.languages ?? []): string {
+  return languages.find((one) => one.split('-')[0] === locale) ?? locale;
 }
 
 /** How far away a moment is: `in 5 minutes`, `3 hours ago`. */

@@ -71,5 +71,5 @@ export default {
     format: 'Something answers, and it is no stream that can be recorded.',
     other: 'The server said:',
   },
-  live: { title: '{name}, live', loading: 'The picture comes with the first seconds of the recording…', none: 'There is no live picture: {why}' },
+  live: { title: '{name}, live', loading: 'The picture comes with the first seconds of the recording…', ended: 'The recording has ended.' },
 };

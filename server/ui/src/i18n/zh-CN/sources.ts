@@ -71,5 +71,5 @@ export default {
     format: '有响应，但不是可录制的直播流。',
     other: '服务器返回：',
   },
-  live: { title: '{name} 直播', loading: '录制开始几秒后即可看到画面…', none: '暂无直播画面：{why}' },
+  live: { title: '{name} 直播', loading: '录制开始几秒后即可看到画面…', ended: '录制已结束。' },
 };

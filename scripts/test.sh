@@ -53,10 +53,12 @@ else
 fi
 
 step 'tests against real servers'
-cargo build -p mediastack
+# The unit tests have built the binary: those of its command line run it. Building it alone would choose other features of some
+# dependencies, and compile those again.
 MEDIASTACK_BIN=${MEDIASTACK_BIN:-$PWD/${CARGO_TARGET_DIR:-target}/debug/mediastack}
 export MEDIASTACK_BIN
-cargo test -p mediastack-tests -- --test-threads="$live_threads" 2>&1 | tee -a "$results"
+cargo test -p mediastack-tests --lib 2>&1 | tee -a "$results"
+cargo test --workspace --test scenarios -- --test-threads="$live_threads" 2>&1 | tee -a "$results"
 
 step results
 grep -E '^(     Running|   Doc-tests|test result:)' "$results"

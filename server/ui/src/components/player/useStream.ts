@@ -17,6 +17,8 @@ const RENEWED = 30_000;
  */
 export function useStream(element: Ref<HTMLMediaElement | null>, src: () => string, renew?: () => Promise<string | null>) {
   const failure = ref<Failure | null>(null);
+  /** Media does not come just now, and is asked for again and again. */
+  const lost = ref(false);
   const qualities = ref<Choice[]>([]);
   /** The chosen one; -1 chooses by itself. */
   const quality = ref(-1);
@@ -44,6 +46,7 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     const mine = ++generation;
     drop();
     failure.value = null;
+    lost.value = false;
     const media = element.value;
     url = other ?? src();
     if (!media || !url) return;
@@ -70,8 +73,9 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     });
     player.on(Player.Events.AUDIO_TRACK_SWITCHED, (_event, data) => (audio.value = data.id));
     player.on(Player.Events.SUBTITLE_TRACKS_UPDATED, (_event, data) => (captions.value = data.subtitleTracks.map(name)));
-    player.on(Player.Events.FRAG_BUFFERED, () => (failure.value = null));
+    player.on(Player.Events.FRAG_BUFFERED, () => ([failure.value, lost.value] = [null, false]));
     player.on(Player.Events.ERROR, (_event, data) => {
+      if (data.type === Player.ErrorTypes.NETWORK_ERROR) lost.value = true;
       if (!data.fatal) return;
       const status = data.response?.code ?? 0;
       if (data.type === Player.ErrorTypes.NETWORK_ERROR && status >= 400 && status < 500) {
@@ -118,5 +122,5 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     generation++;
     drop();
   });
-  return { failure, qualities, quality, showing, audios, audio, captions, caption, chooseAudio, load, expired };
+  return { failure, lost, qualities, quality, showing, audios, audio, captions, caption, chooseAudio, load, expired };
 }

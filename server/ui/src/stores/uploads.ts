@@ -1,6 +1,5 @@
 import { defineStore } from 'pinia';
-import { computed, ref } from 'vue';
-import { watchThrottled } from '@vueuse/core';
+import { computed, ref, watch } from 'vue';
 import type { DetailedError, HttpResponse, Upload } from 'tus-js-client';
 import { api, ok } from '@/api/client';
 import { left, Speed } from '@/lib/speed';
@@ -35,6 +34,17 @@ const CHUNK = 64 << 20;
 /** Milliseconds until an upload that the network stopped is tried again. */
 const AGAIN = 10_000;
 
+let loading: Promise<typeof import('tus-js-client')> | null = null;
+
+/** The library, once it is needed; a load that failed is tried again the next time. */
+function load(): Promise<typeof import('tus-js-client')> {
+  loading ??= import('tus-js-client').catch((error: unknown) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}
+
 /**
  * Files on their way to the server, by tus. They go on while other pages are looked at; after a lost connection by themselves; after a reload once
  * the same file is chosen again, from the byte that the server has.
@@ -47,14 +57,14 @@ export const useUploads = defineStore('uploads', () => {
   /** The last that came to its end, for those who hear and don't see. */
   const finished = ref('');
 
-  watchThrottled(
+  watch(
     items,
     (list) => {
       const open = list.filter((item) => item.state !== 'done' && item.state !== 'failed');
       const kept: Kept[] = open.map(({ key, name, size, modified, title, category_id, tag_ids, url, sent }) => ({ key, name, size, modified, title, category_id, tag_ids, url, sent }));
       localStorage.setItem(STORE, JSON.stringify(kept));
     },
-    { deep: true, throttle: 500 },
+    { deep: true },
   );
 
   /** Takes a file: goes on with one of which a part was sent, or begins. False when it is in the list already. */
@@ -92,11 +102,15 @@ export const useUploads = defineStore('uploads', () => {
     item.state = 'checking';
     item.error = '';
     run.speed.reset();
-    const { Upload } = await import('tus-js-client');
+    const library = await load().catch(() => null);
     // It was paused or removed meanwhile.
     if (running.get(item.key) !== run || item.state !== 'checking') return;
+    if (!library) {
+      again(item, run);
+      return;
+    }
     run.told = item.url ? '' : about(item);
-    const upload = new Upload(run.file, {
+    const upload = new library.Upload(run.file, {
       endpoint: '/api/tus',
       uploadUrl: item.url || null,
       chunkSize: CHUNK,
@@ -149,6 +163,11 @@ export const useUploads = defineStore('uploads', () => {
     next();
   }
 
+  function again(item: Item, run: Running): void {
+    item.state = 'retrying';
+    setTimeout(() => item.state === 'retrying' && running.get(item.key) === run && void begin(item), AGAIN);
+  }
+
   /** The network, or a server that starts again: not the upload's fault. */
   function passing(error: DetailedError): boolean {
     const status = error.originalResponse?.getStatus() ?? 0;
@@ -159,8 +178,7 @@ export const useUploads = defineStore('uploads', () => {
     [item.rate, item.left] = [null, null];
     const status = error.originalResponse?.getStatus() ?? 0;
     if (passing(error)) {
-      item.state = 'retrying';
-      setTimeout(() => item.state === 'retrying' && running.get(item.key) === run && void begin(item), AGAIN);
+      again(item, run);
       return;
     }
     if (status === 401) {

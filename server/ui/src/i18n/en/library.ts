@@ -1,7 +1,7 @@
 export default {
   text: 'Everything that was recorded or uploaded: review it, describe it, publish it.',
   upload: 'Upload',
-  search: 'Title',
+  search: 'Search titles',
   views: 'State',
   view: { all: 'All', pending: 'To review', published: 'Published', offline: 'Offline', trash: 'Trash' },
   status: { pending: 'To review', published: 'Published', offline: 'Offline' },

@@ -1,7 +1,7 @@
 export default {
   text: '所有录制和上传的内容：审核、编辑、发布。',
   upload: '上传',
-  search: '标题',
+  search: '搜索标题',
   views: '状态',
   view: { all: '全部', pending: '待审核', published: '已发布', offline: '已下线', trash: '回收站' },
   status: { pending: '待审核', published: '已发布', offline: '已下线' },

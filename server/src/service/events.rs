@@ -43,6 +43,8 @@ pub(crate) enum Event {
     ScheduleChanged { schedule_id: i64 },
     /// A video was made, changed or removed.
     VideoChanged { video_id: i64 },
+    /// Views of videos were counted; nothing else of them has changed.
+    ViewsCounted { video_ids: Vec<i64> },
     /// Categories, tags or viewing codes changed.
     CatalogueChanged,
     /// A job began, got on, or ended.
@@ -72,8 +74,8 @@ pub(crate) struct Dirty {
     pub(crate) all: bool,
 }
 
-/// Changed videos that are named one by one.
-const MAX_DIRTY: usize = 256;
+/// Changed videos that are named one by one. Reading so many again takes a few milliseconds, a large library much longer.
+const MAX_DIRTY: usize = 4096;
 
 impl Default for Events {
     fn default() -> Self {
@@ -88,18 +90,31 @@ impl Default for Events {
 impl Events {
     /// Tells everybody who listens.
     pub(crate) fn tell(&self, event: Event) {
-        if matches!(event, Event::VideoChanged { .. } | Event::CatalogueChanged) {
-            let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
-            match event {
-                Event::VideoChanged { video_id } if dirty.videos.len() < MAX_DIRTY => {
-                    dirty.videos.insert(video_id);
-                }
-                _ => dirty.all = true,
-            }
-            self.generation.fetch_add(1, Ordering::Release);
+        match &event {
+            Event::VideoChanged { video_id } => self.dirty(&[*video_id]),
+            Event::ViewsCounted { video_ids } => self.dirty(video_ids),
+            Event::CatalogueChanged => self.all_dirty(),
+            _ => {}
         }
         // Nobody listens, mostly.
         let _ = self.sender.send(event);
+    }
+
+    fn dirty(&self, videos: &[i64]) {
+        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        dirty.videos.extend(videos);
+        if dirty.videos.len() > MAX_DIRTY {
+            *dirty = Dirty {
+                videos: BTreeSet::new(),
+                all: true,
+            };
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn all_dirty(&self) {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).all = true;
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The state of the library: another number after each change that was told. What was made of the library under one number is good

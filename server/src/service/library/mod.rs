@@ -406,9 +406,8 @@ impl Library {
         match self.store.add_views(&counted).await {
             Ok(()) => {
                 self.views.written();
-                for (id, _) in &counted {
-                    self.events.tell(Event::VideoChanged { video_id: *id });
-                }
+                let video_ids = counted.iter().map(|(id, _)| *id).collect();
+                self.events.tell(Event::ViewsCounted { video_ids });
                 Ok(())
             }
             Err(error) => {

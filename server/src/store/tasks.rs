@@ -83,16 +83,24 @@ impl Store {
     pub(crate) async fn add_task(&self, new: &NewTask) -> Result<Task> {
         let sql = "INSERT INTO tasks (source_id, source_name, schedule_id, continues_id, window_end, file_name, status, started_at, \
                    created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $7, $7) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql)
-            .bind(new.source_id)
-            .bind(&new.source_name)
-            .bind(new.schedule_id)
-            .bind(new.continues_id)
-            .bind(new.window_end)
-            .bind(&new.file_name)
-            .bind(Micros::now())
-            .fetch_one(pool)
-            .await)
+        write!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let task = sqlx::query_as(sql)
+                .bind(new.source_id)
+                .bind(&new.source_name)
+                .bind(new.schedule_id)
+                .bind(new.continues_id)
+                .bind(new.window_end)
+                .bind(&new.file_name)
+                .bind(Micros::now())
+                .fetch_one(&mut *tx)
+                .await?;
+            // What of the source was to go on does so now.
+            let sql = "UPDATE tasks SET goes_on = FALSE WHERE source_id = $1 AND goes_on";
+            sqlx::query(sql).bind(new.source_id).execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(task)
+        })
     }
 
     /// Makes a task of no source for a file that was found.
@@ -122,10 +130,22 @@ impl Store {
         read!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)
     }
 
-    /// Notes whether a task that the server ended because it had to stop is to go on at the next start.
+    /// Notes whether a task is to go on at the next start, until its source is recorded again.
     pub(crate) async fn note_task_goes_on(&self, id: i64, goes_on: bool) -> Result<()> {
         let sql = "UPDATE tasks SET goes_on = $2, updated_at = $3 WHERE id = $1";
         write!(self, pool => sqlx::query(sql).bind(id).bind(goes_on).bind(Micros::now()).execute(pool).await.map(drop))
+    }
+
+    /// Notes that these tasks, as far as they have not ended and nobody asked them to stop, are to go on at the next start.
+    pub(crate) async fn note_tasks_go_on(&self, ids: &[i64]) -> Result<()> {
+        let sql = "UPDATE tasks SET goes_on = TRUE, updated_at = $2 WHERE id = $1 AND status IN ('pending', 'recording') AND NOT stop_asked";
+        write!(self, pool => {
+            let mut tx = pool.begin().await?;
+            for id in ids {
+                sqlx::query(sql).bind(id).bind(Micros::now()).execute(&mut *tx).await?;
+            }
+            tx.commit().await
+        })
     }
 
     /// From one status to another; false when it had another one.

@@ -309,17 +309,24 @@ impl Recordings {
     pub(crate) async fn shut_down(&self) {
         self.stopping.store(true, Ordering::Release);
         let all: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
+        // Noted before anything ends, so that a kill in the middle loses no recording that should go on.
+        let ids: Vec<i64> = all.iter().map(|active| active.task.id).collect();
+        if let Err(error) = self.store.note_tasks_go_on(&ids).await {
+            tracing::error!("what is being recorded will not go on at the next start: {error}");
+        }
         for active in &all {
             active.stopper.stop();
         }
         for active in &all {
             let task = Self::end(active).await;
-            // What a person stopped at the same moment stays stopped; what the source ended is complete.
-            if task.status == TaskStatus::Interrupted
-                && !task.stop_asked
-                && let Err(error) = self.store.note_task_goes_on(task.id, true).await
+            // What the source ended is complete.
+            if task.status == TaskStatus::Completed
+                && let Err(error) = self.store.note_task_goes_on(task.id, false).await
             {
-                tracing::error!("task {} will not go on at the next start: {error}", task.id);
+                tracing::error!(
+                    "task {} is complete, and is looked at again at the next start: {error}",
+                    task.id
+                );
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use mediacore::probe;
 use mediacore::record::finish::Preference;
 use mediacore::record::journal_path;
@@ -17,6 +18,9 @@ use crate::domain::status::TaskStatus;
 use crate::domain::time::Micros;
 use crate::fault::{Fault, blocking};
 use crate::store::tasks::Task;
+
+/// Recordings that are finished at a time after a crash: what goes on must not wait for all others.
+const AT_A_TIME: usize = 8;
 
 /// Parts of one recording that are looked for.
 const MAX_PARTS: u32 = 10_000;
@@ -33,28 +37,32 @@ impl Recordings {
 
     /// Finishes what an earlier run left, and starts again what should go on. Media that no row knows is put into the library too.
     pub(crate) async fn resume(self: Arc<Self>, left: Vec<Task>) {
-        for task in left {
-            if let Err(fault) = self.take_up(&task).await {
+        let taking_up = stream::iter(&left).for_each_concurrent(AT_A_TIME, |task| async {
+            if let Err(fault) = self.take_up(task).await {
                 tracing::error!(
                     "task {} could not be taken up after a restart: {fault:?}",
                     task.id
                 );
             }
-        }
+        });
+        taking_up.await;
         if let Err(fault) = self.adopt_orphans().await {
             tracing::error!("unknown recordings in the storage folder can't be taken up: {fault:?}");
         }
     }
 
     async fn take_up(self: &Arc<Self>, task: &Task) -> Result<(), Fault> {
+        let open = task.window_end.is_none_or(|end| end > Micros::now());
+        let complete = task.status == TaskStatus::Completed;
+        let source_id = task.source_id.filter(|_| open && !task.stop_asked && !complete);
+        // First of all, so that another crash between the end of this task and the start of the next one loses nothing.
+        self.store.note_task_goes_on(task.id, source_id.is_some()).await?;
         let recorded = if task.status.is_over() {
-            self.store.note_task_goes_on(task.id, false).await?;
             task.file_size.is_some()
         } else {
             self.finish(task).await?
         };
-        let open = task.window_end.is_none_or(|end| end > Micros::now());
-        let Some(source_id) = task.source_id.filter(|_| open && !task.stop_asked) else {
+        let Some(source_id) = source_id else {
             return Ok(());
         };
         let request = Request {

@@ -5,7 +5,7 @@ KILLS ?= 1000
 SECONDS ?= 60
 TARGET ?=
 
-.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls kills fuzz clean
+.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls bench-server kills fuzz clean
 
 help:
 	@echo 'make run     build, then serve on http://127.0.0.1:8000 with SQLite and the folder ./data'
@@ -15,6 +15,7 @@ help:
 	@echo 'make setup   install what building and testing need; does nothing when all is there'
 	@echo 'make bench   criterion benchmarks, then whole programs against ffmpeg: benches/RESULTS.md'
 	@echo 'make bench-hls  segments and playlists under load, beside nginx serving the same bytes as files'
+	@echo 'make bench-server  the API under load, 64 recordings beside 200 viewers, stop-to-list times'
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
 	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
@@ -58,6 +59,14 @@ bench-hls: setup
 	target/release/hls > target/RESULTS-HLS.md
 	cp target/RESULTS-HLS.md benches/RESULTS-HLS.md
 	@cat benches/RESULTS-HLS.md
+
+# Takes a quarter of an hour and wants the machine for itself; 25 GB of disk.
+bench-server: setup
+	@scripts/setup.sh load
+	$(CARGO) build --release -p mediastack -p mediastack-benches
+	target/release/server > target/RESULTS-SERVER.md
+	cp target/RESULTS-SERVER.md benches/RESULTS-SERVER.md
+	@cat benches/RESULTS-SERVER.md
 
 kills: setup fixtures
 	$(CARGO) build --release -p mediastack

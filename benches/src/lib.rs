@@ -6,6 +6,7 @@ pub mod finish;
 pub mod load;
 pub mod media;
 pub mod origin;
+pub mod serve;
 pub mod synthetic;
 pub mod table;
 pub mod tables;

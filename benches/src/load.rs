@@ -19,6 +19,32 @@ pub struct Server {
     _folder: Option<TempDir>,
 }
 
+/// What came back over a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Seconds to its first byte.
+    pub begun: f64,
+    /// Seconds to its last byte.
+    pub done: f64,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The requests of a load, in random order.
+#[derive(Clone, Copy, Debug)]
+pub struct Requests<'a> {
+    /// What is done.
+    pub method: &'a str,
+    /// With what.
+    pub paths: &'a [String],
+    /// Sent with each.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// How long each connection rests after an answer.
+    pub pause: Duration,
+}
+
 /// Processor time, in the program and in the kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
@@ -60,23 +86,47 @@ impl Server {
     /// # Errors
     /// It can't be started or does not listen within ten seconds.
     pub fn mediastack(program: &Path, root: &Path, options: &[&str]) -> io::Result<Self> {
+        Self::launch(|port| {
+            let mut command = Command::new(program);
+            command
+                .args(["vod", "--workers", "1", "--preset", "nginx-vod", "--listen"])
+                .arg(format!("127.0.0.1:{port}"))
+                .arg("--root")
+                .arg(root)
+                .args(options)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            Ok(command)
+        })
+    }
+
+    /// The command that `with` gives for a free port.
+    ///
+    /// # Errors
+    /// It can't be started or does not listen within ten seconds.
+    pub fn launch(with: impl FnOnce(u16) -> io::Result<Command>) -> io::Result<Self> {
         let port = free_port()?;
-        let child = Command::new(program)
-            .args(["vod", "--workers", "1", "--preset", "nginx-vod", "--listen"])
-            .arg(format!("127.0.0.1:{port}"))
-            .arg("--root")
-            .arg(root)
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
         Self {
-            child,
+            child: with(port)?.spawn()?,
             port,
             _folder: None,
         }
         .listening()
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// It can't be told or does not end well.
+    pub fn terminate(&mut self) -> io::Result<()> {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status()?;
+        let status = self.child.wait()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("the server ended with {status}")))
     }
 
     /// nginx with one worker that serves the files below `root` through `sendfile`.
@@ -157,13 +207,28 @@ impl Server {
     /// # Errors
     /// The server does not answer, or the answer breaks off.
     pub fn get(&self, path: &str) -> io::Result<(u16, f64, f64, Vec<u8>)> {
+        let answer = self.ask("GET", path, &[], b"")?;
+        Ok((answer.status, answer.begun, answer.done, answer.body))
+    }
+
+    /// Any request over a connection of its own.
+    ///
+    /// # Errors
+    /// The server does not answer, or the answer breaks off.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+        let start = Instant::now();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        let start = Instant::now();
+        let lines: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let length = body.len();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {length}\r\n{lines}\r\n"
         )?;
+        stream.write_all(body)?;
         let mut first = [0; 1];
         stream.read_exact(&mut first)?;
         let begun = start.elapsed().as_secs_f64();
@@ -174,7 +239,12 @@ impl Server {
         let end = end.ok_or_else(|| io::Error::other("the answer's head breaks off"))?;
         let status = String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).parse();
         let body = answer.split_off(end + 4);
-        Ok((status.map_err(io::Error::other)?, begun, done, body))
+        Ok(Answer {
+            status: status.map_err(io::Error::other)?,
+            begun,
+            done,
+            body,
+        })
     }
 
     /// Asks for `paths` in random order through `connections` for `seconds`, with `wrk`.
@@ -182,21 +252,23 @@ impl Server {
     /// # Errors
     /// `wrk` is missing or fails, or an answer was no 200.
     pub fn load(&self, paths: &[String], connections: u32, seconds: u32) -> io::Result<Outcome> {
+        let requests = Requests {
+            method: "GET",
+            paths,
+            headers: &[],
+            pause: Duration::ZERO,
+        };
+        self.load_of(&requests, connections, seconds)
+    }
+
+    /// As [`load`](Self::load), of any requests.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_of(&self, requests: &Requests<'_>, connections: u32, seconds: u32) -> io::Result<Outcome> {
         let folder = TempDir::new()?;
         let script = folder.path().join("load.lua");
-        let list: Vec<String> = paths.iter().map(|path| format!("{path:?}")).collect();
-        fs::write(
-            &script,
-            format!(
-                "local paths = {{ {} }}\n\
-                 request = function() return wrk.format('GET', paths[math.random(#paths)]) end\n\
-                 done = function(s, l)\n\
-                 io.write(string.format('RESULT %d %d %d %d %d %d\\n', s.requests, s.bytes, s.duration, l:percentile(50), l:percentile(99),\n\
-                 s.errors.status + s.errors.read + s.errors.timeout + s.errors.connect))\n\
-                 end\n",
-                list.join(", ")
-            ),
-        )?;
+        fs::write(&script, lua(requests))?;
         let before = self.spent()?;
         let output = Command::new("wrk")
             .args([
@@ -220,17 +292,17 @@ impl Server {
             .split(' ')
             .filter_map(|word| word.parse().ok())
             .collect();
-        let [requests, bytes, duration, median, late, errors] = numbers[..] else {
+        let [answers, bytes, duration, median, late, errors] = numbers[..] else {
             return Err(io::Error::other(format!("wrk said {said}")));
         };
         if errors > 0.0 {
             return Err(io::Error::other(format!(
-                "{errors} of {requests} requests failed: {}",
-                paths.join(" ")
+                "{errors} of {answers} requests failed: {}",
+                requests.paths.first().map_or("", String::as_str)
             )));
         }
         Ok(Outcome {
-            requests,
+            requests: answers,
             bytes,
             seconds: duration / 1e6,
             latency: (median / 1e6, late / 1e6),
@@ -240,6 +312,31 @@ impl Server {
             },
         })
     }
+}
+
+/// The script that makes `wrk` ask these requests and say what came of it in one line.
+fn lua(requests: &Requests<'_>) -> String {
+    let list: Vec<String> = requests.paths.iter().map(|path| format!("{path:?}")).collect();
+    let headers: Vec<String> = requests
+        .headers
+        .iter()
+        .map(|(name, value)| format!("[{name:?}] = {value:?}"))
+        .collect();
+    let pause = match requests.pause.as_millis() {
+        0 => String::new(),
+        pause => format!("delay = function() return {pause} + math.random(-100, 100) end\n"),
+    };
+    format!(
+        "local paths = {{ {} }}\nlocal headers = {{ {} }}\n{pause}\
+         request = function() return wrk.format({:?}, paths[math.random(#paths)], headers) end\n\
+         done = function(s, l)\n\
+         io.write(string.format('RESULT %d %d %d %d %d %d\\n', s.requests, s.bytes, s.duration, l:percentile(50), l:percentile(99),\n\
+         s.errors.status + s.errors.read + s.errors.timeout + s.errors.connect))\n\
+         end\n",
+        list.join(", "),
+        headers.join(", "),
+        requests.method,
+    )
 }
 
 impl Drop for Server {

@@ -26,6 +26,14 @@ impl Origin {
     /// # Errors
     /// The file is no FLV file, or no port is free.
     pub fn start(path: &Path) -> io::Result<Self> {
+        Self::start_at(path, 1)
+    }
+
+    /// As [`start`](Self::start), `speed` times as fast as it was made.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_at(path: &Path, speed: u32) -> io::Result<Self> {
         let film = Arc::new(Film::read(&fs::read(path)?)?);
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
@@ -38,7 +46,7 @@ impl Origin {
         let stop = Arc::clone(&quit);
         let playing = thread::Builder::new()
             .name("play".to_owned())
-            .spawn(move || play(&film, &clients, &stop))?;
+            .spawn(move || play(&film, speed, &clients, &stop))?;
         Ok(Self {
             port,
             quit,
@@ -130,7 +138,7 @@ fn accept(listener: &TcpListener, clients: &Sender<TcpStream>, quit: &AtomicBool
     }
 }
 
-fn play(film: &Film, arriving: &Receiver<TcpStream>, quit: &AtomicBool) {
+fn play(film: &Film, speed: u32, arriving: &Receiver<TcpStream>, quit: &AtomicBool) {
     let mut clients: Vec<Client> = Vec::new();
     let mut due = Vec::new();
     let begun = Instant::now();
@@ -140,7 +148,7 @@ fn play(film: &Film, arriving: &Receiver<TcpStream>, quit: &AtomicBool) {
         }
         clients.retain_mut(|client| {
             due.clear();
-            client.take_due(film, &mut due);
+            client.take_due(film, speed, &mut due);
             due.is_empty() || client.stream.write_all(&due).is_ok()
         });
         let rest = begun.elapsed().as_nanos() % PACE.as_nanos();
@@ -174,8 +182,8 @@ fn greet(film: &Film, mut stream: TcpStream) -> Option<Client> {
 }
 
 impl Client {
-    fn take_due(&mut self, film: &Film, due: &mut Vec<u8>) {
-        let now = u32::try_from(self.since.elapsed().as_millis()).unwrap_or(u32::MAX);
+    fn take_due(&mut self, film: &Film, speed: u32, due: &mut Vec<u8>) {
+        let now = u32::try_from((self.since.elapsed() * speed).as_millis()).unwrap_or(u32::MAX);
         while let Some(tag) = film.tags.get(self.next) {
             let time = self.before.saturating_add(tag.time);
             if time > now {

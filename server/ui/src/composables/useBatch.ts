@@ -1,6 +1,7 @@
 import { ElMessage } from 'element-plus/es/components/message/index';
 import { useI18n } from 'vue-i18n';
 import { api, ok } from '@/api/client';
+import { ask } from '@/api/soon';
 import { each, inBatches, type Outcome } from '@/lib/batch';
 import { words } from '@/lib/words';
 import { useUndo } from './useUndo';
@@ -27,6 +28,9 @@ export function useBatch() {
   async function offline(ids: number[]): Promise<boolean> {
     return tell(await inBatches(ids, (some) => ok(api.POST('/api/videos/batch-offline', body(some)))), 'offline');
   }
+  async function protect(ids: number[], is_protected: boolean): Promise<boolean> {
+    return tell(await inBatches(ids, (video_ids) => ask('POST', '/api/videos/batch-protect', { body: { video_ids, is_protected } })), is_protected ? 'protected' : 'unprotected');
+  }
   async function restore(ids: number[]): Promise<boolean> {
     return tell(await each(ids, (id) => ok(api.POST('/api/videos/{id}/restore', { params: { path: { id } } }))), 'restored');
   }
@@ -35,5 +39,5 @@ export function useBatch() {
     const gone = ids.filter((id) => !outcome.failed.includes(id));
     return tell(outcome, 'deleted', () => restore(gone));
   }
-  return { tell, publish, offline, restore, remove };
+  return { tell, publish, offline, protect, restore, remove };
 }

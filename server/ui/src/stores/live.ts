@@ -9,6 +9,7 @@ export const KINDS = [
   'task_changed',
   'schedule_changed',
   'video_changed',
+  'views_counted',
   'catalogue_changed',
   'job_changed',
 ] as const;

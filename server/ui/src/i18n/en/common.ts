@@ -28,7 +28,7 @@ export default {
     againText: 'Sign in again and what you were doing goes on. Nothing that you typed is lost.',
     wrong: 'User name or password is wrong.',
     toSite: "To the viewers' site",
-    hint: 'The first password is in the server’s log, or was set with MEDIASTACK_ADMIN_PASSWORD.',
+    hint: 'The first account is “admin”. Its password was set with ADMIN_PASSWORD; without that, the README has it.',
   },
   action: {
     save: 'Save',

@@ -28,7 +28,7 @@ export default {
     againText: '重新登录后即可继续刚才的操作，已填写的内容不会丢失。',
     wrong: '用户名或密码错误。',
     toSite: '前往观看站点',
-    hint: '初始密码见服务器日志，或由 MEDIASTACK_ADMIN_PASSWORD 指定。',
+    hint: '初始账号为 admin，密码由 ADMIN_PASSWORD 指定；未指定时见 README。',
   },
   action: {
     save: '保存',

@@ -23,7 +23,7 @@ export interface LoadOptions {
 
 /**
  * Data of the server that stays true: read now, after each change that the server tells, after a lost connection, and every five
- * seconds while events don't come. An answer that was overtaken by a later question is dropped. Data stays while it is read anew.
+ * seconds while events don't come or the server fails. An answer that was overtaken by a later question is dropped. Data stays while it is read anew.
  */
 export function useLoad<T>(read: () => Promise<T>, options: LoadOptions = {}): Loaded<T> {
   const data = shallowRef<T>();
@@ -60,7 +60,9 @@ export function useLoad<T>(read: () => Promise<T>, options: LoadOptions = {}): L
   const visible = useDocumentVisibility();
   let last = Date.now();
   useIntervalFn(() => {
-    const pace = live.connected || options.visitor ? (options.every ?? Number.POSITIVE_INFINITY) : Math.min(options.every ?? 5000, 5000);
+    const status = error.value?.status;
+    const down = status === 0 || (status !== undefined && status >= 500);
+    const pace = !down && (live.connected || options.visitor) ? (options.every ?? Number.POSITIVE_INFINITY) : Math.min(options.every ?? 5000, 5000);
     if (visible.value === 'hidden' || Date.now() - last < pace) return;
     last = Date.now();
     void reload();

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod error;
 pub mod hls;
 pub mod layout;
+pub mod memory;
 pub mod mp4;
 pub mod probe;
 pub mod record;

@@ -1,6 +1,7 @@
 //! A small safe face over libav: the only crate of the workspace with `unsafe`.
 //!
-//! Demuxing ([`Input`], [`Packet`]), audio transcoding ([`Transcoder`], [`Output`]) and single pictures ([`Picture`]).
+//! Demuxing ([`Input`], [`Packet`]), audio transcoding ([`Transcoder`], [`Output`]) and single pictures ([`Picture`]); and the allocator
+//! that libav shares with us ([`memory`]).
 //! No type of ffmpeg-next is visible outside. Enumerations of libav are read as integers everywhere: a newer library at
 //! run time may hold values that the Rust enums of the headers don't have.
 
@@ -11,6 +12,7 @@ mod error;
 mod input;
 mod interrupt;
 pub mod log;
+pub mod memory;
 mod muxer;
 mod packet;
 mod picture;

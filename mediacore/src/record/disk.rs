@@ -176,10 +176,14 @@ fn write_round(jobs: VecDeque<Job>) -> (VecDeque<Job>, bool) {
     let mut entered = Vec::new();
     for ((part, fragment, wall), synced) in written.into_iter().zip(synced) {
         let len = fragment.len;
-        let end = |run: &Run| (run.track, run.dts.saturating_add(run.duration()));
-        let ends: Vec<_> = fragment.runs.iter().map(end).collect();
+        let more = |run: &Run| SafeTrack {
+            id: run.track,
+            end: run.dts.saturating_add(run.duration()),
+            samples: run.rows.len() as u64,
+        };
+        let more: Vec<_> = fragment.runs.iter().map(more).collect();
         match synced.and_then(|()| lock(&part.file).enter_fragment(fragment, wall)) {
-            Ok(()) => entered.push((part, len, ends)),
+            Ok(()) => entered.push((part, len, more)),
             Err(error) => part.fail(error, len),
         }
     }
@@ -190,9 +194,9 @@ fn write_round(jobs: VecDeque<Job>) -> (VecDeque<Job>, bool) {
     }
     let files: Vec<_> = entered.iter().map(|(part, ..)| part).collect();
     let synced = sync_all(&files, PartFile::sync_journal);
-    for ((part, len, ends), synced) in entered.into_iter().zip(synced) {
+    for ((part, len, more), synced) in entered.into_iter().zip(synced) {
         match synced {
-            Ok(()) => part.made_durable(len, &ends),
+            Ok(()) => part.made_durable(len, &more),
             Err(error) => part.fail(error, len),
         }
     }
@@ -239,8 +243,19 @@ pub(super) struct Durable {
     pub(super) bytes: u64,
     /// Fragments.
     pub(super) fragments: u64,
-    /// Per `track_ID`: decoding time in the file up to which everything is safe.
-    pub(super) ends: Vec<(u32, u64)>,
+    /// The tracks that have something safe.
+    pub(super) tracks: Vec<SafeTrack>,
+}
+
+/// What of a track is safe.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SafeTrack {
+    /// `track_ID`.
+    pub(super) id: u32,
+    /// Decoding time in the file up to which everything is there.
+    pub(super) end: u64,
+    /// Samples.
+    pub(super) samples: u64,
 }
 
 #[derive(Default)]
@@ -356,15 +371,18 @@ impl PartWriter {
         !state.closing
     }
 
-    fn made_durable(&self, len: u64, ends: &[(u32, u64)]) {
+    fn made_durable(&self, len: u64, more: &[SafeTrack]) {
         let mut state = lock(&self.state);
         state.full = false;
         state.durable.bytes += len;
         state.durable.fragments += 1;
-        for (track, end) in ends {
-            match state.durable.ends.iter_mut().find(|(id, _)| id == track) {
-                Some((_, last)) => *last = *end,
-                None => state.durable.ends.push((*track, *end)),
+        for run in more {
+            match state.durable.tracks.iter_mut().find(|track| track.id == run.id) {
+                Some(track) => {
+                    track.end = run.end;
+                    track.samples += run.samples;
+                }
+                None => state.durable.tracks.push(*run),
             }
         }
         self.done(state, len);

@@ -10,6 +10,7 @@ use crate::mp4::moov::{SampleTables, TrackTables};
 use crate::time::{Ticks, TimeBase};
 
 use super::journal::{FragmentRecord, GapRecord, Reader, Record};
+use super::report::Came;
 
 /// The content of a journal.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Gathered {
     pub(super) room_end: u64,
     pub(super) part: u32,
     pub(super) wall: WallTime,
+    /// When the last packet of what is kept came, as far as the journal knows.
+    pub(super) last_came: Option<WallTime>,
     pub(super) tracks: Vec<TrackTables>,
     /// The end of the last fragment; the room's end when there is none.
     pub(super) media_end: u64,
@@ -115,10 +118,22 @@ impl Gathered {
             self.newest.pop();
             dropped += 1;
         }
+        // A fragment that was found behind the journal's end has no time.
+        let timed = |fragment: &FragmentRecord| Some(fragment.wall).filter(|wall| wall.0 > 0);
+        self.last_came = self.newest.iter().rev().find_map(timed).or(self.last_came);
         for fragment in std::mem::take(&mut self.newest) {
             self.push_tables(&fragment);
         }
         Ok(dropped)
+    }
+
+    /// When its media came.
+    pub(super) fn came(&self) -> Option<Came> {
+        let last = self.last_came?;
+        Some(Came {
+            first: self.wall,
+            last: last.max(self.wall),
+        })
     }
 
     /// Moves every offset up, after room was inserted in front.

@@ -35,7 +35,7 @@ pub use intake::Notice;
 pub use lane::AudioPolicy;
 pub use part::journal_path;
 pub use recorder::{Event, Live, Options, Phase, Recorder, Recording, Stopper};
-pub use report::{Gap, PartReport, Report, Status, TrackReport};
+pub use report::{Came, Gap, PartReport, Report, Status, TrackReport};
 pub use session::{End, Reconnect};
 
 /// How a live source's times are judged.

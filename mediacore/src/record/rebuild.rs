@@ -61,6 +61,7 @@ pub fn rebuild(path: &Path, prefer: Preference, observer: Observer<'_>) -> Resul
         duration: duration_of(&tables),
         size,
         gaps: Vec::new(),
+        came: None,
         fragments_found: 0,
         fragments_damaged: 0,
     })

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, WallTime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Interrupt, Opener};
 use crate::timeline;
@@ -125,6 +125,10 @@ pub struct Live {
     pub durable: Duration,
     /// Bytes of the same.
     pub durable_bytes: u64,
+    /// Pictures of the same.
+    pub durable_pictures: u64,
+    /// When the first media of the same came.
+    pub first_came: Option<WallTime>,
     /// Media received.
     pub received: Duration,
     /// When the last packet came.

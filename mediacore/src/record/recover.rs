@@ -18,6 +18,7 @@ use super::gather::{Gathered, gather};
 use super::journal::{GapRecord, Record};
 use super::part::journal_path;
 use super::place::Room;
+use super::report::Came;
 use super::scan::{box_type_at, fragment_at, matches_crc};
 
 /// What recovery found and did.
@@ -33,6 +34,8 @@ pub struct Recovered {
     pub size: u64,
     /// What the recording missed before the crash.
     pub gaps: Vec<GapRecord>,
+    /// When its media came, as far as a journal tells.
+    pub came: Option<Came>,
     /// Fragments that were whole on the disk though not yet in the journal.
     pub fragments_found: u64,
     /// Fragments in the journal whose bytes were not what had been written.
@@ -170,7 +173,7 @@ impl Recovery<'_> {
             file.write_all_at(&header, room.start)
                 .map_err(|e| self.failed("write", e))?;
         }
-        let gaps = std::mem::take(&mut gathered.gaps);
+        let (gaps, came) = (std::mem::take(&mut gathered.gaps), gathered.came());
         let mut journal_end = gathered.journal_end;
         let media_end = gathered.media_end + inserted;
         let tracks = gathered.moved(inserted).into_tracks();
@@ -199,6 +202,7 @@ impl Recovery<'_> {
             duration: super::report::duration_of(&tracks),
             size,
             gaps,
+            came,
             fragments_found,
             fragments_damaged,
         })
@@ -277,7 +281,7 @@ impl Recovery<'_> {
             .map_err(|e| self.failed("read the length of", e))?
             .len();
         gathered.keep_undamaged(|_| Ok(false))?;
-        let gaps = std::mem::take(&mut gathered.gaps);
+        let (gaps, came) = (std::mem::take(&mut gathered.gaps), gathered.came());
         let tracks = gathered.into_tracks();
         self.remove_journal()?;
         Ok(Recovered {
@@ -286,6 +290,7 @@ impl Recovery<'_> {
             duration: super::report::duration_of(&tracks),
             size,
             gaps,
+            came,
             fragments_found: 0,
             fragments_damaged: 0,
         })
@@ -340,6 +345,7 @@ impl Recovery<'_> {
             duration: Duration::ZERO,
             size: 0,
             gaps: Vec::new(),
+            came: None,
             fragments_found: 0,
             fragments_damaged: 0,
         })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::WallTime;
 use crate::codec::{Kind, Media, Track};
 use crate::error::Error;
 use crate::mp4::moov::TrackTables;
@@ -84,10 +85,29 @@ impl Report {
         self.parts.iter().map(|part| part.duration).sum()
     }
 
+    /// When the media of all parts came.
+    pub fn came(&self) -> Option<Came> {
+        let mut all = self.parts.iter().filter_map(|part| part.came);
+        let first = all.next()?;
+        Some(all.fold(first, |all, part| Came {
+            first: all.first,
+            last: part.last,
+        }))
+    }
+
     /// Bytes of all parts.
     pub fn size(&self) -> u64 {
         self.parts.iter().map(|part| part.size).sum()
     }
+}
+
+/// When media came, by the wall clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Came {
+    /// The first: when it was known what the file has to hold, which `start_wait` bounds.
+    pub first: WallTime,
+    /// The last that is there.
+    pub last: WallTime,
 }
 
 /// One file of a recording.
@@ -103,6 +123,8 @@ pub struct PartReport {
     pub size: u64,
     /// Its tracks.
     pub tracks: Vec<TrackReport>,
+    /// When its media came; `None` for what was not recorded live.
+    pub came: Option<Came>,
     /// How the `moov` got to the front; `None` while it is still a fragmented file, because finishing failed.
     pub method: Option<Method>,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::codec::Track;
+use crate::clock::{Clock, WallTime};
+use crate::codec::{Kind, Track};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mp4::Fragment;
 use crate::time::Ticks;
@@ -39,9 +39,24 @@ pub(super) struct Sink {
     current: Option<Part>,
     finishing: Vec<JoinHandle<Outcome>>,
     manifest: Manifest,
-    /// Media and bytes of parts that are complete.
-    before: (Duration, u64),
+    /// What is safe of parts that are complete.
+    before: Safe,
     number: u32,
+}
+
+/// What a crash would leave.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Safe {
+    /// Media.
+    pub(super) length: Duration,
+    /// Bytes of the same.
+    pub(super) bytes: u64,
+    /// Pictures of the same.
+    pub(super) pictures: u64,
+    /// When the first of it came.
+    pub(super) since: Option<WallTime>,
+    /// The disk is full.
+    pub(super) disk_full: bool,
 }
 
 struct Part {
@@ -50,6 +65,7 @@ struct Part {
     _disk: Arc<Disk>,
     path: PathBuf,
     at: Duration,
+    begun: WallTime,
     tracks: Vec<PartTrack>,
     sequence: u32,
     full_told: bool,
@@ -81,7 +97,7 @@ impl Sink {
             current: None,
             finishing: Vec::new(),
             manifest: Manifest::default(),
-            before: (Duration::ZERO, 0),
+            before: Safe::default(),
             number: 0,
         }
     }
@@ -98,10 +114,11 @@ impl Sink {
             .map(|track| (track.movie.clone(), track.start))
             .collect();
         let disk = Disk::of(&path, &self.options.clock)?;
+        let begun = self.options.clock.wall();
         let file = PartFile::create(&PartSpec {
             path: &path,
             number: self.number + 1,
-            wall: self.options.clock.wall(),
+            wall: begun,
             reserve: self.options.reserve,
             tracks: &movie,
         })?;
@@ -116,6 +133,7 @@ impl Sink {
             _disk: disk,
             path,
             at,
+            begun,
             tracks,
             sequence: 0,
             full_told: false,
@@ -195,23 +213,34 @@ impl Sink {
         (part_path(&self.options.path, self.number), self.number)
     }
 
-    /// Media and bytes that a crash right now would leave, and whether the disk is full.
-    pub(super) fn durable(&self) -> (Duration, u64, bool) {
+    /// What a crash right now would leave.
+    pub(super) fn durable(&self) -> Safe {
         let Some(part) = &self.current else {
-            return (self.before.0, self.before.1, false);
+            return self.before;
         };
         let durable = part.writer.durable();
-        let end = durable.ends.iter().filter_map(|(id, end)| {
-            let track = part.tracks.iter().find(|track| track.movie.id == *id)?;
-            let ticks = Ticks(i64::try_from(end.saturating_sub(track.start)).unwrap_or(i64::MAX));
-            Some(ticks.to_duration(track.movie.timescale.base()))
-        });
-        let length = end.max().unwrap_or_default();
-        (
-            self.before.0 + length,
-            self.before.1 + durable.bytes,
-            part.writer.is_full(),
-        )
+        let mut length = Duration::ZERO;
+        let mut pictures = 0;
+        for safe in &durable.tracks {
+            let Some(track) = part.tracks.iter().find(|track| track.movie.id == safe.id) else {
+                continue;
+            };
+            let ticks = Ticks(i64::try_from(safe.end.saturating_sub(track.start)).unwrap_or(i64::MAX));
+            length = length.max(ticks.to_duration(track.movie.timescale.base()));
+            if track.movie.kind == Kind::Video {
+                pictures += safe.samples;
+            }
+        }
+        Safe {
+            length: self.before.length + length,
+            bytes: self.before.bytes + durable.bytes,
+            pictures: self.before.pictures + pictures,
+            since: self
+                .before
+                .since
+                .or((durable.fragments > 0).then_some(part.begun)),
+            disk_full: part.writer.is_full(),
+        }
     }
 
     /// Finishes everything, in order.
@@ -261,11 +290,14 @@ impl Sink {
     }
 
     fn end_current(&mut self) -> Result<()> {
-        let (length, bytes, _) = self.durable();
+        let safe = self.durable();
         let Some(part) = self.current.take() else {
             return Ok(());
         };
-        self.before = (length, bytes);
+        self.before = Safe {
+            disk_full: false,
+            ..safe
+        };
         let (prefer, clock) = (self.options.finish, Arc::clone(&self.options.clock));
         let observer = self.options.observer.clone();
         let thread = std::thread::Builder::new()
@@ -294,7 +326,7 @@ fn finish_part(
     let time = clock.now().saturating_duration_since(before);
     let (report, finish_error) = match finished {
         Ok(report) => (report, None),
-        Err((report, error)) => (report, Some(error)),
+        Err((report, error)) => (report.map(|report| *report), Some(error)),
     };
     Outcome {
         report,
@@ -308,7 +340,7 @@ fn put_in_front(
     part: &Part,
     prefer: Preference,
     observer: &dyn Fn(Method, Step),
-) -> Result<Option<PartReport>, (Option<PartReport>, Error)> {
+) -> Result<Option<PartReport>, (Option<Box<PartReport>>, Error)> {
     let mut file = part.writer.file();
     let mut gathered = match gather(file.journal_path()) {
         Ok(Some(gathered)) => gathered,
@@ -329,7 +361,7 @@ fn put_in_front(
     }
     let kept = gathered.keep_undamaged(|_| Ok(false));
     debug_assert!(kept.is_ok());
-    let (media_end, room) = (gathered.media_end, file.room());
+    let (media_end, room, came) = (gathered.media_end, file.room(), gathered.came());
     let tables = gathered.into_tracks();
     let mut report = PartReport {
         path: part.path.clone(),
@@ -340,11 +372,15 @@ fn put_in_front(
             .iter()
             .filter_map(|table| Some(TrackReport::new(track_of(part, table.track.id)?, table)))
             .collect(),
+        came,
         method: None,
     };
     let media = match file.file().try_clone() {
         Ok(media) => media,
-        Err(error) => return Err((Some(report), Error::storage("keep the recording open", error))),
+        Err(error) => {
+            let error = Error::storage("keep the recording open", error);
+            return Err((Some(Box::new(report)), error));
+        }
     };
     let path = part.path.clone();
     let unfinished = Unfinished {
@@ -369,10 +405,10 @@ fn put_in_front(
                     observer(method, Step::JournalRemoved);
                     Ok(Some(report))
                 }
-                Err(error) => Err((Some(report), error)),
+                Err(error) => Err((Some(Box::new(report)), error)),
             }
         }
-        Err(error) => Err((Some(report), error)),
+        Err(error) => Err((Some(Box::new(report)), error)),
     }
 }
 

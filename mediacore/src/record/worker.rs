@@ -290,7 +290,7 @@ impl Worker {
     }
 
     fn tell_live(&self, action: &Action, reconnects: u32, packet: Option<Instant>) {
-        let (durable, durable_bytes, disk_full) = self.sink.durable();
+        let safe = self.sink.durable();
         let received = self.intake.position();
         let begun = self.sink.has_begun() || !received.is_zero();
         self.shared.update(|live| {
@@ -300,7 +300,8 @@ impl Worker {
                 Action::Finish(_) => Phase::Finishing,
                 _ => Phase::Connecting,
             };
-            (live.durable, live.durable_bytes, live.disk_full) = (durable, durable_bytes, disk_full);
+            (live.durable, live.durable_bytes, live.disk_full) = (safe.length, safe.bytes, safe.disk_full);
+            (live.durable_pictures, live.first_came) = (safe.pictures, safe.since);
             live.received = received;
             live.last_packet = packet.or(live.last_packet);
             live.reconnects = reconnects;

@@ -113,6 +113,7 @@ impl Plan {
                     .zip(&tables)
                     .map(|(track, table)| TrackReport::new(track, table))
                     .collect(),
+                came: None,
                 method: Some(Method::Reserved),
             }],
             manifest: None,

@@ -202,6 +202,7 @@ impl Part {
             duration: duration_of(&self.tables),
             size,
             tracks: self.tables.iter().filter_map(report).collect(),
+            came: None,
             method: Some(method),
         };
         Ok((self.target, report))

@@ -19,6 +19,7 @@ use crate::time::{Ticks, TimeBase};
 pub use av::Interrupt;
 pub use egress::{Egress, Network};
 pub use hls::Start as HlsStart;
+pub use http::{Post, Posted, post};
 pub use open::{Options, RtspTransport, opener};
 pub use url::{MAX_URL_BYTES, Scheme, SourceUrl};
 

@@ -6,6 +6,7 @@
 
 mod body;
 mod connect;
+mod post;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use ureq::unversioned::transport::{Connector, RustlsConnector};
 
 pub(crate) use body::Body;
 use connect::{Control, PolicyConnector, PolicyResolver};
+pub use post::{Post, Posted, post};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};

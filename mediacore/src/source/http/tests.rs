@@ -102,6 +102,14 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, handler: &Handler) {
             path,
             headers: lines.into(),
         };
+        // A connection that is closed with a body unread is reset, and the answer is lost.
+        let length = request
+            .header("content-length")
+            .and_then(|length| length.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        if std::io::Read::read_exact(&mut reader, &mut body).is_err() {
+            return;
+        }
         asked.lock().expect("no panic").push(request.clone());
         let answer = handler(&request);
         let keep =

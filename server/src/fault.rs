@@ -131,5 +131,7 @@ impl From<tokio::task::JoinError> for Fault {
 pub(crate) async fn blocking<T: Send + 'static, E: Into<Fault> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await?.map_err(Into::into)
+    tokio::task::spawn_blocking(crate::log::keep_name(work))
+        .await?
+        .map_err(Into::into)
 }

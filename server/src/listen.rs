@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
+use crate::metrics::CONNECTIONS;
+
 /// Answers requests.
 pub(crate) trait Respond: Send + Sync + 'static {
     /// The bodies of its answers.
@@ -82,7 +84,9 @@ pub(crate) async fn serve<S: Respond>(
             Some((place, Ok((stream, peer)))) => {
                 let (service, stop) = (Arc::clone(&service), stop.clone());
                 tokio::spawn(async move {
+                    CONNECTIONS.count("opened");
                     connection(stream, peer, service, limits, stop).await;
+                    CONNECTIONS.count("closed");
                     drop(place);
                 });
             }

@@ -8,6 +8,8 @@ mod domain;
 mod fault;
 mod http;
 mod listen;
+mod log;
+mod metrics;
 mod service;
 mod store;
 mod vod;

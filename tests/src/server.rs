@@ -68,6 +68,17 @@ impl Server {
         running.finish(Duration::from_secs(30))
     }
 
+    /// SIGTERM, a pause, another one, and waits for its end.
+    #[track_caller]
+    pub fn stop_twice(&mut self, pause: Duration) -> Run {
+        let mut running = self.running.take().expect("it runs");
+        running.signal(Signal::TERM);
+        std::thread::sleep(pause);
+        assert!(running.is_running(), "it ended before the second signal");
+        running.signal(Signal::TERM);
+        running.finish(Duration::from_secs(30))
+    }
+
     /// Starts it again on the same port and folders.
     pub fn restart(&mut self) {
         self.launch();

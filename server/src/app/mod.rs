@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::time::Micros;
 use crate::http::{self, Site};
 use crate::listen::{self, Limits};
+use crate::log::Ring;
 use crate::service::access::Access;
 use crate::service::auth::Auth;
 use crate::service::catalogue::Catalogue;
@@ -33,6 +34,7 @@ use crate::service::sources::Sources;
 use crate::service::tasks::Tasks;
 use crate::service::trash::Trash;
 use crate::service::uploads::Uploads;
+use crate::service::webhooks::{self, Webhooks};
 use crate::store::Store;
 use crate::vod::files::Folder;
 
@@ -76,12 +78,16 @@ pub(crate) struct App {
     pub(crate) tasks: Tasks,
     /// What the machine does.
     pub(crate) monitor: Arc<Monitor>,
+    /// The newest lines of the log.
+    pub(crate) lines: Arc<Ring>,
     /// The server is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     /// Long work.
     pub(crate) jobs: Jobs,
     /// Files that come in pieces.
     pub(crate) uploads: Uploads,
+    /// Who is told of what happens.
+    pub(crate) webhooks: Arc<Webhooks>,
 }
 
 /// The password of the first administrator while the server can be reached from this machine alone.
@@ -92,7 +98,11 @@ impl App {
     ///
     /// # Errors
     /// When a part can't be had.
-    pub(crate) async fn build(config: Config, stopping: watch::Receiver<bool>) -> Result<Arc<Self>> {
+    pub(crate) async fn build(
+        config: Config,
+        lines: Arc<Ring>,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Arc<Self>> {
         let folders = Arc::new(Folders::open(&config.data_dir, &config.storage)?);
         let media = Arc::new(Folder::open(folders.storage())?);
         let keys = match &config.secret_key {
@@ -120,6 +130,13 @@ impl App {
             private: config.allow_private_sources,
             allow: Vec::new(),
         };
+        let webhooks = Arc::new(Webhooks::new(
+            &store,
+            &events,
+            &keys,
+            egress.clone(),
+            folders.token(),
+        ));
         let recordings = Arc::new(Recordings::new(&store, &events, &folders, &config.zone, egress));
         let sources = Sources::new(&store, &events, &recordings);
         let checks = Arc::new(Checks::new(&store, &events, &recordings, config.check_interval));
@@ -147,9 +164,11 @@ impl App {
             schedules,
             tasks,
             monitor,
+            lines,
             stopping,
             jobs,
             uploads,
+            webhooks,
         }))
     }
 
@@ -188,6 +207,16 @@ impl App {
         let scheduled = tokio::spawn(Arc::clone(&self.schedules).run(starter, self.stopping.clone()));
         let watched = tokio::spawn(Arc::clone(&self.monitor).run(self.stopping.clone()));
         let served = tokio::spawn(listen::serve(listener, site, limits, self.stopping.clone()));
+        let telling = tokio::spawn(Arc::clone(&self.webhooks).run(self.stopping.clone()));
+        let space = webhooks::watch_storage(
+            self.store.clone(),
+            Arc::clone(&self.monitor),
+            self.config.low_space,
+            self.stopping.clone(),
+        );
+        let spacing = tokio::spawn(space);
+        // Starting took more than running does.
+        tokio::task::spawn_blocking(mediacore::memory::trim);
         let mut stopping = self.stopping.clone();
         // An error means that nobody can say it any more.
         let _ = stopping.wait_for(|stop| *stop).await;
@@ -202,6 +231,8 @@ impl App {
         emptying.await?;
         working.await?;
         sweeping.await?;
+        telling.await?;
+        spacing.await?;
         self.store.close().await;
         Ok(())
     }

@@ -24,9 +24,9 @@ mod work;
 use std::process::ExitCode;
 
 use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
-use mediacore::{Error, ErrorKind, Result};
-use tracing_subscriber::EnvFilter;
+use mediacore::Result;
 
+use crate::log;
 use answer::Answer;
 pub(crate) use probe::tracks_json;
 
@@ -39,7 +39,7 @@ struct Cli {
     /// Print one JSON object on standard output at the end, on failure too
     #[arg(long, global = true)]
     json: bool,
-    /// What to log on standard error: error, warn, info, debug, trace or a tracing filter [default: RUST_LOG or warn]
+    /// What to log on standard error: error, warn, info, debug, trace or a tracing filter [default: RUST_LOG or warn; serve: log_level]
     #[arg(long, global = true, value_name = "LEVEL", hide_short_help = true)]
     log: Option<String>,
     /// Print the versions of mediastack and of the libav libraries in use
@@ -78,7 +78,17 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage::report(&error),
     };
     let json = cli.json;
-    let answer = start_log(cli.log.as_deref())
+    let started = match cli.command {
+        // How a server logs is a setting.
+        Command::Serve(_) => Ok(()),
+        _ => log::start(
+            cli.log.as_deref(),
+            log::Format::Text,
+            None,
+            progress::LogWriter::default,
+        ),
+    };
+    let answer = started
         .and_then(|()| mediacore::check_libraries())
         .and_then(|()| run(cli));
     answer.unwrap_or_else(Answer::failed).print(json)
@@ -94,30 +104,10 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::Thumbnail(arguments) => thumbnail::run(&arguments, cli.json),
         Command::Probe(arguments) => probe::run(&arguments, cli.json),
         Command::Vod(arguments) => vod::run(&arguments),
-        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments, cli.log),
         Command::Config(arguments) => serve::config(&arguments),
         Command::User(arguments) => serve::user(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Openapi => serve::openapi(),
     }
-}
-
-/// What libav complains about is in our own errors and events.
-const DEFAULT_LOG: &str = "warn,libav=off";
-
-fn start_log(level: Option<&str>) -> Result<()> {
-    let filter = match level {
-        Some(level) => EnvFilter::try_new(level).map_err(|cause| {
-            Error::new(ErrorKind::InvalidInput, format!("--log {level:?}")).with_source(cause)
-        })?,
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)),
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(progress::LogWriter::default)
-        .finish();
-    // Not `init()`, which would pass on what libraries say through `log`: the HTTP client's requests have secrets in them.
-    tracing::subscriber::set_global_default(subscriber)
-        .map_err(|cause| Error::new(ErrorKind::Internal, "start the log").with_source(cause))
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use mediacore::{Error, ErrorKind, Result};
@@ -14,6 +15,7 @@ use super::signals::Caught;
 use super::vod::raise_file_limit;
 use crate::app::App;
 use crate::config::{self, Config, Values};
+use crate::log::{self, Ring};
 
 /// Where the configuration comes from
 #[derive(Debug, Args)]
@@ -105,18 +107,27 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Error::storage("start the server's threads", error))
 }
 
-/// Serves until a signal comes.
-pub(crate) fn run(arguments: &Arguments) -> Result<Answer> {
-    let flags = arguments.listen.map(|address| ("listen", address.to_string()));
-    let (config, _) = load(&arguments.place, flags.into_iter().collect())?;
+/// Bytes of the newest lines of the log that are kept for the pages.
+const KEPT_LOG: usize = 4 << 20;
+
+/// Serves until a signal comes. `level` is what the flag `--log` says.
+pub(crate) fn run(arguments: &Arguments, level: Option<String>) -> Result<Answer> {
+    let mut flags = Vec::new();
+    flags.extend(arguments.listen.map(|address| ("listen", address.to_string())));
+    flags.extend(level.map(|level| ("log_level", level)));
+    let (config, _) = load(&arguments.place, flags)?;
+    let lines = Arc::new(Ring::new(KEPT_LOG));
+    let level = Some(config.log_level.as_str()).filter(|level| !level.is_empty());
+    log::start(level, config.log_format, Some(&lines), std::io::stderr)?;
     raise_file_limit();
+    mediacore::memory::settle();
     let (stop, stopped) = watch::channel(false);
     let _watch = Caught::new()?.watch(move || {
         stop.send_replace(true);
     })?;
     let runtime = runtime()?;
     let served = runtime.block_on(async {
-        let app = App::build(config, stopped).await?;
+        let app = App::build(config, lines, stopped).await?;
         app.serve(|address| {
             output::note(&format!("mediastack: listening on http://{address}"));
         })

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use mediacore::source::Network;
 
+use crate::log::Format;
+
 pub(crate) use values::{Mistakes, Origin, Values};
 
 /// A text that is shown to nobody.
@@ -50,6 +52,10 @@ pub(crate) struct Config {
     pub(crate) upload_life: Duration,
     pub(crate) trash_life: Duration,
     pub(crate) min_free: u64,
+    pub(crate) low_space: u64,
+    pub(crate) log_level: String,
+    pub(crate) metrics_token: Option<Secret>,
+    pub(crate) log_format: Format,
     pub(crate) max_connections: usize,
 }
 
@@ -123,6 +129,20 @@ impl Config {
                 "needed when the server listens on an address that others reach: set ADMIN_PASSWORD",
             );
         }
+        let log_level = read.text("log_level");
+        if !log_level.is_empty()
+            && let Err(error) = crate::log::filter(&log_level)
+        {
+            read.wrong("log_level", error);
+        }
+        let log_format = match read.text("log_format").as_str() {
+            "text" => Format::Text,
+            "json" => Format::Json,
+            _ => {
+                read.wrong("log_format", "text or json");
+                Format::Text
+            }
+        };
         let config = Self {
             listen,
             storage,
@@ -144,6 +164,10 @@ impl Config {
             upload_life: read.span("upload_life_hours", 3600, 1..=8760),
             trash_life: read.span("trash_hours", 3600, 1..=8760),
             min_free: read.bytes("min_free_space"),
+            low_space: read.bytes("low_space"),
+            log_level,
+            log_format,
+            metrics_token: read.secret("metrics_token"),
             max_connections: read.count("max_connections", 16..=1_000_000),
             data_dir,
         };

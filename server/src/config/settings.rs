@@ -161,6 +161,29 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Free space on the media's disk that uploads leave; 0 is off",
     ),
     setting(
+        "low_space",
+        "LOW_SPACE",
+        "5GiB",
+        "Free space on the media's disk below which webhooks are told storage.low; 0 is off",
+    ),
+    setting(
+        "log_level",
+        "LOG_LEVEL",
+        "",
+        "What is logged: error, warn, info, debug or a tracing filter; empty is RUST_LOG, or warn",
+    ),
+    setting(
+        "log_format",
+        "LOG_FORMAT",
+        "text",
+        "How lines of the log look: text or json",
+    ),
+    secret(
+        "metrics_token",
+        "METRICS_TOKEN",
+        "Bearer token of /metrics; while it is empty a program on this machine needs none",
+    ),
+    setting(
         "max_connections",
         "MAX_CONNECTIONS",
         "10000",

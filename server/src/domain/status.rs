@@ -182,6 +182,46 @@ words! {
     }
 }
 
+words! {
+    /// What webhooks can be told of.
+    Topic {
+        /// A recording runs: its first media is on the disk.
+        TaskStarted = "task.started",
+        /// A recording has all that was asked for.
+        TaskCompleted = "task.completed",
+        /// A recording ended with nothing.
+        TaskFailed = "task.failed",
+        /// A recording ended early; what came until then is there.
+        TaskInterrupted = "task.interrupted",
+        /// There is a new video, which waits for a review.
+        VideoCreated = "video.created",
+        /// A video can be seen.
+        VideoPublished = "video.published",
+        /// A video can't be seen any more.
+        VideoOffline = "video.offline",
+        /// A video went into the trash, or (`permanent`) is gone for good.
+        VideoDeleted = "video.deleted",
+        /// A source sends media.
+        SourceOnline = "source.online",
+        /// A source sends no media any more.
+        SourceOffline = "source.offline",
+        /// The media's disk has less free space than the setting `low_space`.
+        StorageLow = "storage.low",
+    }
+}
+
+words! {
+    /// Where a message to a webhook is.
+    DeliveryStatus {
+        /// It waits for its first or next attempt.
+        Pending = "pending",
+        /// The receiver took it.
+        Delivered = "delivered",
+        /// It was given up.
+        Failed = "failed",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

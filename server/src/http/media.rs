@@ -20,6 +20,7 @@ use super::viewing::Viewing;
 use crate::app::App;
 use crate::domain::status::FileType;
 use crate::fault::Fault;
+use crate::metrics::VIEWER_REQUESTS;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -106,6 +107,7 @@ async fn by_name(
     Viewing(viewer): Viewing,
     Asked(request): Asked,
 ) -> Result<Response, Fault> {
+    VIEWER_REQUESTS.count(asked_for(request.uri().path()));
     let answer = app.playback.by_name(&request, &viewer).await?;
     Ok(answer.map(Body::new).into_response())
 }
@@ -115,6 +117,7 @@ async fn by_token(
     Path((token, name)): Path<(String, String)>,
     Asked(request): Asked,
 ) -> Result<Response, Fault> {
+    VIEWER_REQUESTS.count(asked_for(&name));
     let answer = app
         .playback
         .by_token(&request, &token, &name, &app.access)
@@ -154,6 +157,7 @@ async fn file(
     disposition: Disposition<'_>,
     request: &Request<()>,
 ) -> Result<Response, Fault> {
+    VIEWER_REQUESTS.count("file");
     file::send(
         &app.media,
         name,
@@ -167,4 +171,13 @@ async fn file(
 
 fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("mp4", |(_, extension)| extension)
+}
+
+/// What a path of the packager is, for the count.
+fn asked_for(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("m3u8") => "playlist",
+        Some("ts" | "m4s" | "mp4" | "aac" | "vtt") => "segment",
+        _ => "other",
+    }
 }

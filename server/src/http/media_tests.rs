@@ -50,9 +50,13 @@ impl Client {
         values.set("data_dir", folder, Origin::Flag);
         values.set("min_free_space", "0".to_owned(), Origin::Flag);
         let (stop, stopping) = watch::channel(false);
-        let app = App::build(Config::of(&values).unwrap(), stopping.clone())
-            .await
-            .unwrap();
+        let app = App::build(
+            Config::of(&values).unwrap(),
+            Arc::new(log::Ring::new(1 << 20)),
+            stopping.clone(),
+        )
+        .await
+        .unwrap();
         tokio::spawn(app.jobs.clone().run(WORKERS, stopping));
         let home = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
         let token = app.auth.sign_in("admin", "admin123", home).await.unwrap().text;

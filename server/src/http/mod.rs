@@ -14,7 +14,9 @@ mod live;
 mod media;
 #[cfg(test)]
 mod media_tests;
+mod metrics;
 pub(crate) mod problem;
+mod reference;
 mod schedules;
 mod site;
 mod sources;
@@ -25,15 +27,17 @@ mod tus;
 mod uploads;
 mod videos;
 pub(crate) mod viewing;
+mod webhooks;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
@@ -44,6 +48,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::listen::Respond;
+use crate::log;
+use crate::metrics::HTTP;
 
 /// Bytes of the largest body of a request that is not an upload.
 pub(crate) const MAX_BODY: usize = 1 << 20;
@@ -115,10 +121,12 @@ fn resources() -> OpenApiRouter<Arc<App>> {
         .merge(system::routes())
         .merge(tasks::routes())
         .merge(live::routes())
+        .merge(metrics::routes())
         .merge(jobs::routes())
         .merge(trim::routes())
         .merge(tus::routes())
         .merge(uploads::routes())
+        .merge(webhooks::routes())
 }
 
 /// The OpenAPI document.
@@ -130,9 +138,13 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (routes, mut document) = api().split_for_parts();
     document.info.title.clone_from(&app.config.app_name);
-    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
+    // As bytes: its tree takes ten times as much memory. One that can't be written is empty.
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    let docs =
+        utoipa_swagger_ui::SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
     routes
         .merge(docs)
+        .merge(reference::routes(document))
         .fallback(site::fallback)
         .method_not_allowed_fallback(|| async {
             problem::plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -149,18 +161,30 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// Names each request, logs it, and sends a path with a slash at its end to the one without.
 async fn around(request: Request, next: Next) -> Response {
     let id: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let path = request.uri().path();
     if path.len() > 1 && path.starts_with("/api/") && path.ends_with('/') {
         return slashless(&request);
     }
+    let response = log::named(Arc::clone(&id), logged(request, next)).await;
+    problem::name(response, &id).await
+}
+
+/// Answers a request and says so.
+async fn logged(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let started = std::time::Instant::now();
     let mut response = next.run(request).await;
     let status = response.status();
+    let elapsed = started.elapsed();
+    let route = route.as_ref().map(MatchedPath::as_str);
+    HTTP.count(route, &method, status, elapsed);
     if let Some(cause) = response.extensions_mut().remove::<problem::Cause>() {
-        tracing::error!(%method, path, request_id = %id, "request failed: {cause}");
+        tracing::error!(%method, path, "request failed: {cause}");
     }
-    tracing::debug!(%method, path, status = status.as_u16(), elapsed_us = started.elapsed().as_micros(), request_id = %id, "answered");
-    problem::name(response, &id).await
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(%method, path, status = status.as_u16(), elapsed_us, "answered");
+    response
 }
 
 fn slashless(request: &Request) -> Response {

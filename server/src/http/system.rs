@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,6 +18,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::domain::time::Micros;
 use crate::fault::Fault;
+use crate::log::{Level, Line, Wanted};
 use crate::service::monitor::{self, Point};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -24,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(status))
         .routes(routes!(history))
         .routes(routes!(info))
+        .routes(routes!(logs))
 }
 
 /// What the machine does. Percentages are 0 to 100; the disk is that of the storage folder.
@@ -176,4 +179,45 @@ async fn info(State(app): State<Arc<App>>, _admin: Admin) -> axum::Json<InfoView
         started_at: app.monitor.started_at(),
         settings: monitor::settings(&app.config).into_iter().map(setting).collect(),
     })
+}
+
+/// Lines of the longest answer.
+const MAX_LINES: usize = 1000;
+
+/// Which lines of the log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WantedLines {
+    /// This serious or more; all when it is absent.
+    level: Option<Level>,
+    /// With this text in the message, the target or a field (`name=value`), whatever the case.
+    search: Option<String>,
+    /// Older than this one.
+    before_id: Option<u64>,
+    /// How many, 1 to 1000; 200 when it is absent.
+    limit: Option<usize>,
+}
+
+/// The newest lines of the log since the server started, newest first: `info` and more serious, and what else `log_level` asks for. The
+/// newest 4 MB are kept.
+#[utoipa::path(get, path = "/api/system/logs", tag = "system", params(WantedLines), security(("bearer" = [])),
+    responses((status = 200, body = Vec<Line>), (status = 401, response = Problem), (status = 422, response = Problem)))]
+async fn logs(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Query(wanted): Query<WantedLines>,
+) -> Result<Response, Fault> {
+    let limit = wanted.limit.unwrap_or(200);
+    if !(1..=MAX_LINES).contains(&limit) {
+        return Err(Fault::field("query.limit", "a number from 1 to 1000"));
+    }
+    let wanted = Wanted {
+        level: wanted.level.unwrap_or(Level::Debug),
+        search: wanted.search.filter(|text| !text.is_empty()),
+        before: wanted.before_id,
+        limit,
+    };
+    let lines = app.lines.lines(&wanted);
+    let lines: Vec<&Line> = lines.iter().map(Arc::as_ref).collect();
+    Ok(axum::Json(lines).into_response())
 }

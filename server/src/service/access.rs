@@ -15,6 +15,7 @@ use super::keys::Keys;
 use super::limits::{Limiter, network};
 use crate::domain::time::Micros;
 use crate::fault::Fault;
+use crate::metrics::CODES;
 
 /// How long an unlock lasts when its code does not end before.
 const UNLOCK: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -91,6 +92,7 @@ impl Access {
             codes: Arc::clone(codes),
             keys: keys.clone(),
             guesses: Limiter::new(
+                "viewing_code",
                 NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
                 Duration::from_secs(3),
             ),
@@ -146,9 +148,11 @@ impl Access {
     ) -> Result<Option<Unlock>, Fault> {
         self.guesses.check(&network(from))?;
         let Some(right) = self.codes.find(text) else {
+            CODES.count("wrong");
             tracing::info!(network = %network(from), "a viewing code was refused");
             return Ok(None);
         };
+        CODES.count("right");
         self.codes.used(right.id).await?;
         let now = Micros::now();
         let mut codes = token.and_then(|token| self.read(token, now)).unwrap_or_default();

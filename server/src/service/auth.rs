@@ -18,11 +18,16 @@ use super::keys::Keys;
 use super::limits::{Limiter, network};
 use crate::domain::time::Micros;
 use crate::fault::{Fault, blocking};
+use crate::metrics::SIGN_INS;
 use crate::store::admins::Admin;
 use crate::store::{Store, is_unique_violation};
 
 /// Passwords that are hashed at a time. Each takes 19 MiB and a processor for 30 ms.
 const HASHES: usize = 2;
+
+/// What no password hashes to, and takes as long to check as a real one.
+const DECOY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm8gc2FsdCBhdCBhbGwhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Bytes of the longest password.
 const MAX_PASSWORD: usize = 1024;
@@ -42,8 +47,6 @@ pub(crate) struct Auth {
     life: Duration,
     known: RwLock<Known>,
     hashing: Arc<Semaphore>,
-    /// Takes as long to check as a real one.
-    decoy: String,
     by_account: Limiter<String>,
     by_network: Limiter<IpAddr>,
 }
@@ -113,7 +116,6 @@ impl Auth {
         validation.validate_nbf = true;
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "sub"]);
-        let decoy = tokio::task::spawn_blocking(|| hash("no password at all")).await??;
         if store.admins().await?.is_empty() {
             let (name, password) = (first.0, first.1.to_owned());
             let hashed = tokio::task::spawn_blocking(move || hash(&password)).await??;
@@ -127,12 +129,13 @@ impl Auth {
             life,
             known: RwLock::default(),
             hashing: Arc::new(Semaphore::new(HASHES)),
-            decoy,
             by_account: Limiter::new(
+                "sign_in_account",
                 NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
                 Duration::from_secs(6),
             ),
             by_network: Limiter::new(
+                "sign_in_network",
                 NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN),
                 Duration::from_secs(2),
             ),
@@ -178,13 +181,14 @@ impl Auth {
         });
         let stored = admin
             .as_ref()
-            .map_or(&self.decoy, |admin| &admin.password_hash)
-            .clone();
+            .map_or_else(|| DECOY.to_owned(), |admin| admin.password_hash.clone());
         let right = self.verify(password, stored.clone()).await?;
         let Some(admin) = admin.filter(|_| right) else {
+            SIGN_INS.count("wrong");
             tracing::warn!(network = %network(from), "a sign-in was refused");
             return Err(Fault::Unauthorized(WRONG_PAIR.to_owned()));
         };
+        SIGN_INS.count("right");
         if !stored.starts_with("$argon2") {
             let new = self.hash(password).await?;
             self.store.set_admin_password(admin.id, &new, false).await?;
@@ -266,7 +270,7 @@ impl Auth {
                 .map(|admin| admin.password_hash.clone())
         });
         if !self
-            .verify(old, stored.unwrap_or_else(|| self.decoy.clone()))
+            .verify(old, stored.unwrap_or_else(|| DECOY.to_owned()))
             .await?
         {
             return Err(Fault::bad("The current password is wrong"));

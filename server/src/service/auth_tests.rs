@@ -151,3 +151,11 @@ async fn imported_passwords_are_hashed_anew_at_the_first_sign_in() {
     assert!(ann.password_hash.starts_with("$argon2id$"));
     auth.sign_in("ann", "from-before", HOME).await.unwrap();
 }
+
+#[test]
+fn a_wrong_name_costs_what_a_wrong_password_does() {
+    let cost = |hash: &str| hash.rsplitn(3, '$').nth(2).map(str::to_owned);
+    assert_eq!(cost(DECOY), cost(&hash("a password").unwrap()));
+    assert!(PasswordHash::new(DECOY).is_ok(), "else it is not even tried");
+    assert!(!verify("a password", DECOY) && !verify("", DECOY));
+}

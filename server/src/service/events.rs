@@ -15,7 +15,6 @@ const BEHIND: usize = 1024;
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
-#[expect(clippy::enum_variant_names, reason = "they are the words that clients see")]
 pub(crate) enum Event {
     /// A source was looked at, or became on- or offline.
     SourceStatusChanged {

@@ -9,16 +9,24 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
 use crate::fault::Fault;
+use crate::metrics::REFUSALS;
 
 /// Attempts, by key.
 #[derive(Debug)]
-pub(crate) struct Limiter<K: Hash + Eq + Clone>(DefaultKeyedRateLimiter<K>);
+pub(crate) struct Limiter<K: Hash + Eq + Clone> {
+    /// What is tried, for the count of refusals.
+    what: &'static str,
+    limits: DefaultKeyedRateLimiter<K>,
+}
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
-    /// `burst` attempts at once, then one each `every`.
-    pub(crate) fn new(burst: NonZeroU32, every: Duration) -> Self {
+    /// `burst` attempts at `what` at once, then one each `every`.
+    pub(crate) fn new(what: &'static str, burst: NonZeroU32, every: Duration) -> Self {
         let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-        Self(DefaultKeyedRateLimiter::keyed(quota.allow_burst(burst)))
+        Self {
+            what,
+            limits: DefaultKeyedRateLimiter::keyed(quota.allow_burst(burst)),
+        }
     }
 
     /// Counts an attempt.
@@ -26,15 +34,16 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     /// # Errors
     /// `TooMany` with the time until the next one is allowed.
     pub(crate) fn check(&self, key: &K) -> Result<(), Fault> {
-        self.0
-            .check_key(key)
-            .map_err(|not_until| Fault::TooMany(not_until.wait_time_from(DefaultClock::default().now())))
+        self.limits.check_key(key).map_err(|not_until| {
+            REFUSALS.count(self.what);
+            Fault::TooMany(not_until.wait_time_from(DefaultClock::default().now()))
+        })
     }
 
     /// Forgets keys that have been quiet.
     pub(crate) fn forget(&self) {
-        self.0.retain_recent();
-        self.0.shrink_to_fit();
+        self.limits.retain_recent();
+        self.limits.shrink_to_fit();
     }
 }
 
@@ -55,7 +64,7 @@ mod tests {
 
     #[test]
     fn one_key_is_limited_and_others_are_not() {
-        let limiter = Limiter::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(60));
+        let limiter = Limiter::new("a test", NonZeroU32::new(3).unwrap(), Duration::from_secs(60));
         assert!((0..3).all(|_| limiter.check(&"a").is_ok()));
         assert!(matches!(limiter.check(&"a"), Err(Fault::TooMany(wait)) if wait.as_secs() > 50));
         assert!(limiter.check(&"b").is_ok());

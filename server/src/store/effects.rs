@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::jobs::Job;
+use super::outbox::{self, tell};
 use super::{Result, Store};
-use crate::domain::status::FileType;
+use crate::domain::status::{FileType, Topic, VideoStatus};
 use crate::domain::time::Micros;
 
 /// A file, or several that are one.
@@ -107,6 +108,8 @@ impl Store {
                     Some(*video)
                 }
                 Effect::Replace { video, before, media, review, audio, old, purge_at } => {
+                    let sql = "SELECT status FROM videos WHERE id = $1";
+                    let had: Option<VideoStatus> = sqlx::query_scalar(sql).bind(video).fetch_optional(&mut *tx).await?;
                     let sql = "UPDATE videos SET file_name = $2, file_size = $3, duration_us = $4, file_type = $5, tracks = $6, \
                                gaps = $7, status = CASE WHEN $8 THEN 'pending' ELSE status END, \
                                clip_of = NULL, clip_from_us = NULL, clip_to_us = NULL, updated_at = $9 WHERE id = $1 AND file_name = $10 \
@@ -127,6 +130,9 @@ impl Store {
                     if replaced.rows_affected() == 0 {
                         tx.rollback().await?;
                         return Ok(Ended::Changed);
+                    }
+                    if *review && had == Some(VideoStatus::Published) {
+                        tell!(tx, Topic::VideoOffline, outbox::Video, video);
                     }
                     let sql = "UPDATE videos SET file_name = $2, updated_at = $3 WHERE clip_of = $1";
                     sqlx::query(sql).bind(video).bind(&media.file_name).bind(now).execute(&mut *tx).await?;
@@ -188,6 +194,7 @@ impl Store {
                     if let Some((payload, sound)) = audio {
                         sqlx::query(AUDIO).bind(made).bind(payload.to_string()).bind(sound.to_string()).bind(now).execute(&mut *tx).await?;
                     }
+                    tell!(tx, Topic::VideoCreated, outbox::Video, made);
                     Some(made)
                 }
             };

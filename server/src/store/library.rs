@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
+
+use super::outbox::{self, tell};
 use super::videos::Video;
 use super::{Result, Store};
-use crate::domain::status::{FileType, SourceType, VideoStatus};
+use crate::domain::status::{FileType, SourceType, Topic, VideoStatus};
 use crate::domain::time::Micros;
 
 /// What is kept of every video in memory, for lists.
@@ -174,8 +177,14 @@ impl Store {
             let mut tx = pool.begin().await?;
             let mut done = Vec::new();
             for id in ids {
+                let had: Option<VideoStatus> = sqlx::query_scalar("SELECT status FROM videos WHERE id = $1").bind(id).fetch_optional(&mut *tx).await?;
                 let changed = sqlx::query(sql).bind(id).bind(status).bind(Micros::now()).bind(by).execute(&mut *tx).await?;
-                done.extend((changed.rows_affected() == 1).then_some(*id));
+                if changed.rows_affected() == 1 {
+                    done.push(*id);
+                    if had != Some(status) {
+                        tell!(tx, outbox::topic_of(status), outbox::Video, id);
+                    }
+                }
             }
             tx.commit().await?;
             Ok(done)
@@ -194,7 +203,16 @@ impl Store {
             let mut done = Vec::new();
             for id in ids {
                 let changed = sqlx::query(sql).bind(id).bind(Micros::now()).execute(&mut *tx).await?;
-                done.extend((changed.rows_affected() == 1).then_some(*id));
+                if changed.rows_affected() == 0 {
+                    continue;
+                }
+                done.push(*id);
+                if into {
+                    tell!(tx, Topic::VideoDeleted, outbox::Video, id, json!({"permanent": false}));
+                } else {
+                    let status: VideoStatus = sqlx::query_scalar("SELECT status FROM videos WHERE id = $1").bind(id).fetch_one(&mut *tx).await?;
+                    tell!(tx, outbox::topic_of(status), outbox::Video, id, json!({"restored": true}));
+                }
             }
             tx.commit().await?;
             Ok(done)
@@ -224,6 +242,13 @@ impl Store {
         let note = "INSERT INTO removals (removed_at, video_id, title, bytes, reason, detail) VALUES ($1, $2, $3, $4, 'trash', '')";
         write!(self, pool => {
             let mut tx = pool.begin().await?;
+            let sql = "SELECT COUNT(*) FROM videos WHERE id = $1 AND deleted_at IS NOT NULL";
+            let there: i64 = sqlx::query_scalar(sql).bind(video.id).fetch_one(&mut *tx).await?;
+            if there == 0 {
+                return Ok(false);
+            }
+            // Told while there is something to tell of; a row that is taken out at this moment rolls it back.
+            tell!(tx, Topic::VideoDeleted, outbox::Video, video.id, json!({"permanent": true}));
             let sql = "DELETE FROM videos WHERE id = $1 AND deleted_at IS NOT NULL";
             if sqlx::query(sql).bind(video.id).execute(&mut *tx).await?.rows_affected() == 0 {
                 return Ok(false);

@@ -7,7 +7,19 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use super::{Pools, Store};
 
 /// The files, in order. One that was released is never changed; the next one changes what it made.
-const FILES: &[(i64, &str, &str)] = &[(1, "start", include_str!("../../../migrations/0001_start.sql"))];
+const FILES: &[(i64, &str, &str)] = &[
+    (1, "start", include_str!("../../../migrations/0001_start.sql")),
+    (
+        3,
+        "webhooks",
+        include_str!("../../../migrations/0003_webhooks.sql"),
+    ),
+    (
+        4,
+        "media_times",
+        include_str!("../../../migrations/0004_media_times.sql"),
+    ),
+];
 
 #[derive(Clone, Copy)]
 enum Engine {

@@ -19,22 +19,24 @@ use sqlx::{PgPool, SqlitePool};
 
 /// Runs a statement that only reads.
 macro_rules! read {
-    ($store:expr, $pool:ident => $body:expr) => {
+    ($store:expr, $pool:ident => $body:expr) => {{
+        let _timed = $crate::metrics::Timed::start(&$crate::metrics::DATABASE_READS);
         match &$store.pools {
             $crate::store::Pools::Sqlite { reads: $pool, .. } => $body,
             $crate::store::Pools::Postgres($pool) => $body,
         }
-    };
+    }};
 }
 
 /// Runs a statement or a transaction that writes.
 macro_rules! write {
-    ($store:expr, $pool:ident => $body:expr) => {
+    ($store:expr, $pool:ident => $body:expr) => {{
+        let _timed = $crate::metrics::Timed::start(&$crate::metrics::DATABASE_WRITES);
         match &$store.pools {
             $crate::store::Pools::Sqlite { writes: $pool, .. } => $body,
             $crate::store::Pools::Postgres($pool) => $body,
         }
-    };
+    }};
 }
 
 pub(crate) mod admins;
@@ -46,11 +48,14 @@ pub(crate) mod extras;
 pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod library;
+pub(crate) mod now;
+pub(crate) mod outbox;
 pub(crate) mod schedules;
 pub(crate) mod sources;
 pub(crate) mod tasks;
 pub(crate) mod uploads;
 pub(crate) mod videos;
+pub(crate) mod webhooks;
 
 /// What a statement gives.
 pub(crate) type Result<T> = std::result::Result<T, sqlx::Error>;

@@ -1,7 +1,8 @@
 //! Sources: the live inputs that are configured.
 
+use super::outbox::{self, tell};
 use super::{Result, Store};
-use crate::domain::status::Protocol;
+use crate::domain::status::{Protocol, Topic};
 use crate::domain::time::Micros;
 
 /// A row of `sources`, with its category's name and whether it is being recorded.
@@ -123,7 +124,18 @@ impl Store {
     /// Notes what a check found.
     pub(crate) async fn note_source_check(&self, id: i64, online: bool, error: Option<&str>) -> Result<()> {
         let sql = "UPDATE sources SET is_online = $2, last_error = $3, last_check_time = $4 WHERE id = $1";
-        write!(self, pool => sqlx::query(sql).bind(id).bind(online).bind(error).bind(Micros::now()).execute(pool).await.map(drop))
+        let had = "SELECT is_online FROM sources WHERE id = $1";
+        write!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let had: Option<bool> = sqlx::query_scalar(had).bind(id).fetch_optional(&mut *tx).await?;
+            let done = sqlx::query(sql).bind(id).bind(online).bind(error).bind(Micros::now()).execute(&mut *tx).await?;
+            // The first check of a source that is away tells nothing new: it was not known to be there.
+            if done.rows_affected() == 1 && online != had.unwrap_or(false) {
+                let topic = if online { Topic::SourceOnline } else { Topic::SourceOffline };
+                tell!(tx, topic, outbox::Source, id);
+            }
+            tx.commit().await
+        })
     }
 
     /// Whether there is such a category.

@@ -1,8 +1,9 @@
 //! Tasks: attempts to record a source.
 
+use super::outbox::{self, tell};
 use super::videos::NewVideo;
 use super::{Result, Store};
-use crate::domain::status::TaskStatus;
+use crate::domain::status::{TaskStatus, Topic};
 use crate::domain::time::Micros;
 
 /// A row of `tasks`.
@@ -59,6 +60,8 @@ pub(crate) struct Ending {
     /// JSON.
     pub(crate) gaps: String,
     pub(crate) error_message: Option<String>,
+    /// When the last media that is there came.
+    pub(crate) last_media_at: Option<Micros>,
 }
 
 /// Something that happened during a task.
@@ -154,7 +157,28 @@ impl Store {
             return Ok(false);
         }
         let sql = "UPDATE tasks SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2";
-        write!(self, pool => sqlx::query(sql).bind(id).bind(from).bind(to).bind(Micros::now()).execute(pool).await.map(|done| done.rows_affected() == 1))
+        write!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let done = sqlx::query(sql).bind(id).bind(from).bind(to).bind(Micros::now()).execute(&mut *tx).await?;
+            let moved = done.rows_affected() == 1;
+            if moved && to == TaskStatus::Recording {
+                tell!(tx, Topic::TaskStarted, outbox::Task, id);
+            }
+            tx.commit().await?;
+            Ok(moved)
+        })
+    }
+
+    /// When the last media came of what the task `first` and those that go on from it recorded before the task `id`.
+    pub(crate) async fn last_media_before(&self, first: i64, id: i64) -> Result<Option<Micros>> {
+        let sql = "SELECT MAX(last_media_at) FROM tasks WHERE (id = $1 OR continues_id = $1) AND id < $2";
+        read!(self, pool => sqlx::query_scalar(sql).bind(first).bind(id).fetch_one(pool).await)
+    }
+
+    /// Says what a task that runs is missing so far.
+    pub(crate) async fn set_task_gaps(&self, id: i64, gaps: &str) -> Result<()> {
+        let sql = "UPDATE tasks SET gaps = $2, updated_at = $3 WHERE id = $1 AND status IN ('pending', 'recording')";
+        write!(self, pool => sqlx::query(sql).bind(id).bind(gaps).bind(Micros::now()).execute(pool).await.map(drop))
     }
 
     /// Notes that a person asked a task to stop: it does not go on after a restart.
@@ -174,7 +198,7 @@ impl Store {
         behind: Option<(i64, &str)>,
     ) -> Result<Option<i64>> {
         let end = "UPDATE tasks SET status = $2, file_size = $3, duration_us = $4, reconnects = $5, gaps = $6, error_message = $7, \
-                   ended_at = $8, updated_at = $8 WHERE id = $1 AND status IN ('pending', 'recording')";
+                   ended_at = $8, updated_at = $8, last_media_at = $9 WHERE id = $1 AND status IN ('pending', 'recording')";
         let add = "INSERT INTO videos (task_id, category_id, title, description, file_name, file_size, duration_us, \
                    source_type, file_type, status, tracks, gaps, created_at, updated_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12) RETURNING id";
@@ -194,9 +218,15 @@ impl Store {
                 .bind(&ending.gaps)
                 .bind(&ending.error_message)
                 .bind(now)
+                .bind(ending.last_media_at)
                 .execute(&mut *tx)
                 .await?;
-            let Some(video) = video.filter(|_| done.rows_affected() == 1) else {
+            let ended = done.rows_affected() == 1;
+            let told = outbox::topic_of_end(ending.status).filter(|_| ended);
+            let Some(video) = video.filter(|_| ended) else {
+                if let Some(topic) = told {
+                    tell!(tx, topic, outbox::Task, id);
+                }
                 tx.commit().await?;
                 return Ok(None);
             };
@@ -237,6 +267,12 @@ impl Store {
             };
             for (name, size, duration) in &video.parts {
                 sqlx::query(part).bind(video_id).bind(name).bind(size).bind(duration).execute(&mut *tx).await?;
+            }
+            if let Some(topic) = told {
+                tell!(tx, topic, outbox::Task, id);
+            }
+            if behind.is_none() {
+                tell!(tx, Topic::VideoCreated, outbox::Video, video_id);
             }
             tx.commit().await?;
             Ok(Some(video_id))

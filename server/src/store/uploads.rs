@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::outbox::{self, tell};
 use super::{Result, Store};
-use crate::domain::status::UploadStatus;
+use crate::domain::status::{Topic, UploadStatus};
 use crate::domain::time::Micros;
 use crate::store::videos::NewVideo;
 
@@ -191,6 +192,7 @@ impl Store {
             if let Some(payload) = import {
                 sqlx::query(job).bind("import").bind(video).bind(payload.to_string()).bind(now).execute(&mut *tx).await?;
             }
+            tell!(tx, Topic::VideoCreated, outbox::Video, video);
             tx.commit().await?;
             Ok(Some(video))
         })

@@ -10,6 +10,8 @@ use mediacore::layout::{Buffer, Filled, Layout, Reader, Wait};
 use mediacore::{Error, ErrorKind};
 use tokio::task::JoinHandle;
 
+use crate::metrics::VIEWER_BYTES;
+
 /// Bytes that are read at once: what one client that does not read costs. Measured: 64 kB stay in the cache between the two
 /// copies, more do not.
 pub(crate) const BUFFER: usize = 64 * 1024;
@@ -61,6 +63,7 @@ impl Body {
         match self.left.checked_sub(length) {
             Some(left) => {
                 self.left = left;
+                VIEWER_BYTES.add(length);
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(Pooled(buffer))))))
             }
             None => self.fail(Error::new(
@@ -96,6 +99,7 @@ impl http_body::Body for Body {
             State::Ended => Poll::Ready(None),
             State::Whole(bytes) => {
                 self.left = 0;
+                VIEWER_BYTES.add(bytes.len() as u64);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             State::Ready(mut reader) => {

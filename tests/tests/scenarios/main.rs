@@ -27,6 +27,8 @@ mod remux;
 mod secrets;
 mod serve_contract;
 mod serve_library;
+mod serve_operations;
 mod serve_recording;
 mod serve_schedule;
+mod serve_webhooks;
 mod signals;

@@ -1,7 +1,7 @@
 //! The operator's whole path against a real source: create, record, stop, publish, lock, unlock, play; also after `kill -9`.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mediastack_tests::fixtures::media;
 use mediastack_tests::hls_origin::{LiveHls, Segments};
@@ -137,9 +137,25 @@ fn a_kill_loses_two_seconds_and_the_recording_goes_on_as_the_same_item() {
     let live = admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 5.0);
     let shown = durable(&live, &id);
     server.kill();
+    let killed = Instant::now();
+    std::thread::sleep(Duration::from_secs(3));
     server.restart();
     let mut admin = server.admin();
     // It goes on by itself, as nobody asked it to stop.
+    admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 0.0);
+    let least = 3.0;
+    let most = killed.elapsed().as_secs_f64() + 6.0;
+    let true_gap = |gap: &Value| {
+        assert_eq!(gap["cause"], "the server was restarted", "{gap}");
+        let length = gap["length_s"].as_f64().expect("a number");
+        assert!((least..most).contains(&length), "{least}..{most}: {gap}");
+    };
+    let running = admin.until("/api/tasks", SOON, |tasks| tasks[0]["gaps"][0].is_object());
+    true_gap(&running[0]["gaps"][0]);
+    let noted = admin
+        .get(&format!("/api/tasks/{}/events", running[0]["id"]))
+        .text();
+    assert!(noted.contains("the server was restarted"), "{noted}");
     admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 4.0);
     let stopped = admin.push(&format!("{target}/record/stop")).json(200);
     let tasks = admin.get("/api/tasks").json(200);
@@ -152,6 +168,15 @@ fn a_kill_loses_two_seconds_and_the_recording_goes_on_as_the_same_item() {
     let videos = admin.get("/api/videos").json(200);
     assert_eq!(videos.as_array().map(Vec::len), Some(1), "one item: {videos}");
     let total = videos[0]["duration"].as_f64().expect("a number");
+    true_gap(&tasks[0]["gaps"][0]);
+    let of_item = videos[0]["gaps"].as_array().expect("a list");
+    assert_eq!(of_item.len(), 1, "{videos}");
+    true_gap(&of_item[0]);
+    let at = of_item[0]["at_s"].as_f64().expect("a number");
+    assert!(
+        (shown.floor()..total).contains(&at),
+        "between the two halves: {videos}"
+    );
     assert!(total >= shown.floor() + 4.0, "{shown} {stopped} {videos}");
     let play = format!("/api/videos/{}/play", videos[0]["id"]);
     let path = admin.get(&play).json(200)["hls_url"]

@@ -35,6 +35,7 @@ use tokio::sync::Notify;
 use crate::app::Folders;
 use crate::domain::status::JobStatus;
 use crate::fault::Fault;
+use crate::metrics::JOBS;
 use crate::service::events::{Event, Events};
 use crate::store::jobs::Job;
 use crate::store::{Store, is_unique_violation};
@@ -205,6 +206,7 @@ impl Jobs {
     }
 
     fn tell(&self, job: &Job, status: JobStatus, progress: i64) {
+        JOBS.count(status.as_str());
         self.0.events.tell(Event::JobChanged {
             job_id: job.id,
             video_id: job.video_id,

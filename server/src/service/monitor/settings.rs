@@ -30,6 +30,10 @@ pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("upload_life_s", seconds(config.upload_life)),
         ("trash_life_s", seconds(config.trash_life)),
         ("min_free_space", config.min_free.to_string()),
+        ("low_space", config.low_space.to_string()),
+        ("log_level", config.log_level.clone()),
+        ("log_format", config.log_format.as_str().to_owned()),
+        ("metrics_token", secret(config.metrics_token.is_some())),
         ("max_connections", config.max_connections.to_string()),
     ]
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::time::Micros;
+use crate::metrics;
 use crate::store::tasks::Task;
 
 /// Without new durable bytes for longer than this, a recording is not shown as one.
@@ -57,6 +58,8 @@ pub(crate) struct Live {
     pub(crate) received_s: f64,
     /// Bits per second that became durable over the last ten seconds.
     pub(crate) bit_rate: u64,
+    /// Pictures per second of what became durable over the last ten seconds; null without any.
+    pub(crate) fps: Option<f64>,
     /// Milliseconds since the last packet; null before the first.
     pub(crate) last_packet_ms: Option<u64>,
     /// Connections made after the first.
@@ -65,12 +68,20 @@ pub(crate) struct Live {
     pub(crate) gaps: u64,
 }
 
+/// What of a recording is durable.
+#[derive(Clone, Copy)]
+struct Durable {
+    bytes: u64,
+    pictures: u64,
+    length: Duration,
+}
+
 /// The last samples of a recording.
 pub(super) struct Window {
     task: Task,
     now: record::Live,
-    /// When how many bytes were durable.
-    samples: VecDeque<(Instant, u64)>,
+    /// When what was durable.
+    samples: VecDeque<(Instant, Durable)>,
     /// When bytes last became durable.
     grew: Instant,
 }
@@ -87,10 +98,18 @@ impl Window {
 
     pub(super) fn update(&mut self, now: &record::Live) {
         let at = Instant::now();
+        metrics::DURABLE_BYTES.add(now.durable_bytes.saturating_sub(self.now.durable_bytes));
+        metrics::RECONNECTS.add(now.reconnects.saturating_sub(self.now.reconnects).into());
+        metrics::GAPS.add(now.gaps.saturating_sub(self.now.gaps));
         if now.durable_bytes > self.now.durable_bytes {
             self.grew = at;
         }
-        self.samples.push_back((at, now.durable_bytes));
+        let durable = Durable {
+            bytes: now.durable_bytes,
+            pictures: now.durable_pictures,
+            length: now.durable,
+        };
+        self.samples.push_back((at, durable));
         while self
             .samples
             .front()
@@ -115,9 +134,19 @@ impl Window {
     pub(super) fn view(&self) -> Live {
         let rate = match (self.samples.front(), self.samples.back()) {
             (Some((from, less)), Some((to, more))) if to > from => {
-                more.saturating_sub(*less) as f64 * 8.0 / to.duration_since(*from).as_secs_f64()
+                more.bytes.saturating_sub(less.bytes) as f64 * 8.0 / to.duration_since(*from).as_secs_f64()
             }
             _ => 0.0,
+        };
+        let fps = match (self.samples.front(), self.samples.back()) {
+            // By the media's time, in which a source that sends in bursts is steady.
+            (Some((_, less)), Some((_, more)))
+                if more.pictures > less.pictures && more.length > less.length =>
+            {
+                let rate = (more.pictures - less.pictures) as f64 / (more.length - less.length).as_secs_f64();
+                Some((rate * 1e2).round() / 1e2)
+            }
+            _ => None,
         };
         let seconds = |length: Duration| (length.as_secs_f64() * 1e3).round() / 1e3;
         Live {
@@ -131,6 +160,7 @@ impl Window {
             durable_bytes: self.now.durable_bytes,
             received_s: seconds(self.now.received),
             bit_rate: rate.round() as u64,
+            fps,
             last_packet_ms: self
                 .now
                 .last_packet

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mediacore::clock::SystemClock;
+use mediacore::clock::{SystemClock, WallTime};
 use mediacore::record::{
     self, AudioPolicy, Event as Happened, Notice, Reconnect, Recorder, Recording, Stopper,
 };
@@ -28,6 +28,7 @@ use crate::app::Folders;
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Micros;
 use crate::fault::{Fault, blocking};
+use crate::metrics::ENDED;
 use crate::store::sources::Source;
 use crate::store::tasks::{Ending, NewTask, Task, TaskEvent};
 use crate::store::{Store, is_unique_violation};
@@ -169,6 +170,7 @@ impl Recordings {
             Err(fault) => {
                 let ending = Ending::failed(fault.to_string());
                 self.store.end_task(task.id, &ending, None, None).await?;
+                ENDED.count(ending.status.as_str());
                 Err(fault)
             }
         }
@@ -259,7 +261,10 @@ impl Recordings {
                     .move_task(id, TaskStatus::Pending, TaskStatus::Recording)
                     .await
                 {
-                    Ok(_) => self.tell(&active.task, TaskStatus::Recording),
+                    Ok(_) => {
+                        self.begun(&active.task, now.first_came).await;
+                        self.tell(&active.task, TaskStatus::Recording);
+                    }
                     Err(error) => {
                         tracing::error!("task {id} can't be shown as recording: {error}");
                         begun = false;
@@ -281,6 +286,31 @@ impl Recordings {
                 tracing::error!("the end of task {id} is unknown until the next start: {error}");
                 active.task.clone()
             }
+        }
+    }
+
+    /// Shows what a recording that goes on after a restart misses.
+    async fn begun(&self, task: &Task, first: Option<WallTime>) {
+        let noted = match self.away(task, first.map(|at| Micros(at.0))).await {
+            Ok(Some(gap)) => {
+                let length = gap["length_s"].as_f64().unwrap_or(0.0);
+                let event = TaskEvent {
+                    happened_at: Micros::now(),
+                    kind: "gap".to_owned(),
+                    message: format!("{length:.3} s are missing at 0.000 s: {}", outcome::RESTARTED),
+                };
+                let gaps = serde_json::Value::from(vec![gap]).to_string();
+                match self.store.set_task_gaps(task.id, &gaps).await {
+                    Ok(()) => self.store.add_task_events(task.id, &[event]).await,
+                    failed => failed,
+                }
+                .map_err(Fault::from)
+            }
+            Ok(None) => Ok(()),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = noted {
+            tracing::warn!("what task {} misses is shown at its end: {fault:?}", task.id);
         }
     }
 
@@ -348,6 +378,9 @@ impl Recordings {
     }
 
     fn tell(&self, task: &Task, status: TaskStatus) {
+        if status.is_over() {
+            ENDED.count(status.as_str());
+        }
         self.events.tell(Event::TaskChanged {
             task_id: task.id,
             source_id: task.source_id,
@@ -423,4 +456,4 @@ fn noticed(notice: &Notice) -> Option<(&'static str, String)> {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use mediacore::codec::Media;
 use mediacore::record::manifest::{Manifest, ManifestPart};
-use mediacore::record::{End, Gap, Report, Status, TrackReport};
+use mediacore::record::{Came, End, Gap, Report, Status, TrackReport};
 use serde_json::{Value, json};
 
 use super::Recordings;
 use crate::domain::status::{FileType, SourceType, TaskStatus};
+use crate::domain::time::Micros;
 use crate::fault::{Fault, blocking};
 use crate::service::events::Event;
 use crate::store::sources::Source;
@@ -19,6 +20,9 @@ use crate::store::videos::NewVideo;
 
 /// The category of recordings whose source has none.
 pub(crate) const DEFAULT_CATEGORY: &str = "未分类";
+
+/// Why a recording that goes on after a restart misses media.
+pub(super) const RESTARTED: &str = "the server was restarted";
 
 /// Pauses between the tries to tell the database how a recording ended: six minutes in all.
 const SETTLE_PAUSES: [Duration; 8] = [
@@ -50,6 +54,8 @@ pub(super) struct Outcome {
     pub(super) is_audio: bool,
     pub(super) reconnects: u32,
     pub(super) error: Option<String>,
+    /// When the first and the last of it came.
+    pub(super) came: Option<(Micros, Micros)>,
 }
 
 impl Ending {
@@ -62,6 +68,7 @@ impl Ending {
             reconnects: 0,
             gaps: "[]".to_owned(),
             error_message: Some(why),
+            last_media_at: None,
         }
     }
 }
@@ -114,6 +121,7 @@ impl Outcome {
                 .as_ref()
                 .filter(|error| error.kind() != mediacore::ErrorKind::Cancelled)
                 .map(mediacore::Error::report),
+            came: report.came().map(came),
         }
     }
 
@@ -124,6 +132,11 @@ impl Outcome {
     fn duration(&self) -> Duration {
         self.parts.iter().map(|part| part.duration).sum()
     }
+}
+
+/// When media came, as the store has it.
+pub(super) fn came(came: Came) -> (Micros, Micros) {
+    (Micros(came.first.0), Micros(came.last.0))
 }
 
 fn gap(gap: &Gap) -> Value {
@@ -195,6 +208,11 @@ impl Recordings {
         outcome: &Outcome,
     ) -> Result<Task, Fault> {
         let recorded = !outcome.parts.is_empty();
+        let first = outcome.came.map(|(first, _)| first);
+        let mut gaps = outcome.gaps.clone();
+        if recorded && let Some(away) = self.away(task, first).await? {
+            gaps.insert(0, away);
+        }
         let ending = Ending {
             status: if recorded {
                 outcome.status
@@ -204,7 +222,8 @@ impl Recordings {
             file_size: recorded.then(|| outcome.size()),
             duration_us: recorded.then(|| micros(outcome.duration())),
             reconnects: outcome.reconnects.into(),
-            gaps: Value::from(outcome.gaps.clone()).to_string(),
+            gaps: Value::from(gaps.clone()).to_string(),
+            last_media_at: outcome.came.map(|(_, last)| last),
             error_message: match (&outcome.error, recorded) {
                 (None, false) => Some("nothing was recorded".to_owned()),
                 (error, _) => error.clone(),
@@ -217,7 +236,13 @@ impl Recordings {
                 Some(id) => self.store.video_of_task(id).await?,
                 None => None,
             };
-            let (new, manifest) = self.item(category_id, task, outcome, earlier).await?;
+            // Alone it misses nothing before its beginning.
+            let gaps = if earlier.is_some() {
+                gaps
+            } else {
+                outcome.gaps.clone()
+            };
+            let (new, manifest) = self.item(category_id, task, outcome, gaps, earlier).await?;
             behind = earlier.zip(manifest);
             video = Some(new);
         }
@@ -239,12 +264,26 @@ impl Recordings {
         Ok(ended)
     }
 
+    /// The gap at the beginning of a task that goes on from another, whose first media came at `first`; `None` for one that doesn't.
+    pub(super) async fn away(&self, task: &Task, first: Option<Micros>) -> Result<Option<Value>, Fault> {
+        let Some(from) = task.continues_id else {
+            return Ok(None);
+        };
+        let last = self.store.last_media_before(from, task.id).await?;
+        let length = first.zip(last).map(|(first, last)| first.since(last));
+        let length = length.unwrap_or_default().as_secs_f64();
+        Ok(Some(
+            json!({"at_s": 0.0, "length_s": length, "cause": RESTARTED, "kind": null}),
+        ))
+    }
+
     /// What the library gets; and the manifest, when that is one of several files.
     async fn item(
         &self,
         category_id: Option<i64>,
         task: &Task,
         outcome: &Outcome,
+        mut gaps: Vec<Value>,
         earlier: Option<i64>,
     ) -> Result<(NewVideo, Option<String>), Fault> {
         let parts: Vec<(String, i64, i64)> = outcome
@@ -253,7 +292,6 @@ impl Recordings {
             .map(|part| (part.name.clone(), bytes(part.size), micros(part.duration)))
             .collect();
         let mut all = Vec::new();
-        let mut gaps = outcome.gaps.clone();
         if let Some(video_id) = earlier {
             all = self.store.video_parts(video_id).await?;
             if let Some(video) = self.store.video(video_id).await? {
@@ -331,11 +369,10 @@ impl Recordings {
     }
 }
 
-/// The gaps of an item that goes on: those that it had, one where the server was away, and the new ones behind.
+/// The gaps of an item that goes on: those that it had, and the new ones behind, of which the first is where the server was away.
 fn joined_gaps(had: &str, duration_us: i64, new: Vec<Value>) -> Vec<Value> {
     let end = Duration::from_micros(u64::try_from(duration_us).unwrap_or(0)).as_secs_f64();
     let mut all: Vec<Value> = serde_json::from_str(had).unwrap_or_default();
-    all.push(json!({"at_s": end, "length_s": 0.0, "cause": "the server was restarted", "kind": null}));
     for mut gap in new {
         if let Some(at) = gap["at_s"].as_f64() {
             gap["at_s"] = (at + end).into();

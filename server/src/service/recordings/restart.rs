@@ -12,7 +12,7 @@ use mediacore::record::recover::{self, Outcome as Found};
 use mediacore::source::Interrupt;
 use serde_json::{Value, json};
 
-use super::outcome::{Outcome, Part};
+use super::outcome::{Outcome, Part, came};
 use super::{Recordings, Request};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Micros;
@@ -147,6 +147,7 @@ impl Outcome {
             is_audio: false,
             reconnects: 0,
             error: Some("the server stopped before anything was recorded".to_owned()),
+            came: None,
         }
     }
 }
@@ -173,7 +174,11 @@ fn left_at(path: &Path) -> Outcome {
             break;
         }
         match recovered(&part) {
-            Ok(Some((found, gaps))) => {
+            Ok(Some((found, gaps, came))) => {
+                outcome.came = match (outcome.came, came) {
+                    (Some((first, _)), Some((_, last))) => Some((first, last)),
+                    (before, came) => before.or(came),
+                };
                 for (from, length, cause) in gaps {
                     outcome
                         .gaps
@@ -206,7 +211,10 @@ fn left_at(path: &Path) -> Outcome {
 
 type Gaps = Vec<(f64, f64, String)>;
 
-fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps)>> {
+/// When the first and the last media came.
+type Times = Option<(Micros, Micros)>;
+
+fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps, Times)>> {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -230,6 +238,7 @@ fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps)>> {
                 duration: done.duration,
             },
             gaps,
+            done.came.map(came),
         )));
     }
     let about = probe::probe(path, &Interrupt::new())?;
@@ -238,7 +247,13 @@ fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps)>> {
         size: about.size.unwrap_or(0),
         duration: about.duration.unwrap_or_default(),
     };
-    Ok(Some((part, Vec::new())))
+    // It was finished, which is quick, and nothing else says when.
+    let modified = path.metadata().and_then(|about| about.modified()).ok();
+    let last = modified
+        .and_then(|at| jiff::Timestamp::try_from(at).ok())
+        .map(Micros::from);
+    let came = last.map(|last| (last.before(part.duration), last));
+    Ok(Some((part, Vec::new(), came)))
 }
 
 fn tracks_of(path: &Path) -> (Vec<Value>, bool) {

@@ -80,10 +80,12 @@ fn ending() -> Ending {
         reconnects: 0,
         gaps: "[]".to_owned(),
         error_message: None,
+        last_media_at: None,
     }
 }
 
-fn item(task: i64, name: &str) -> NewVideo {
+/// A video of a task.
+pub(crate) fn item(task: i64, name: &str) -> NewVideo {
     NewVideo {
         task_id: Some(task),
         category_id: None,

@@ -15,6 +15,7 @@ use crate::domain::cron::Cron;
 use crate::domain::status::RunOutcome;
 use crate::domain::time::Micros;
 use crate::fault::Fault;
+use crate::metrics::RUNS;
 use crate::service::events::Event;
 use crate::service::recordings::{ALREADY, Recordings, Request};
 use crate::store::schedules::{Claim, NewRun, Schedule};
@@ -117,6 +118,9 @@ impl Schedules {
                 due.iter().map(|schedule| claim(schedule, now)).collect();
             let (claims, ends): (Vec<Claim>, Vec<Option<Micros>>) = claims.into_iter().unzip();
             let claimed = self.store.claim_schedules(&claims).await?;
+            for run in claims.iter().flat_map(|claim| &claim.missed) {
+                RUNS.count(run.outcome.as_str());
+            }
             let ours: Vec<Ours> = claims
                 .into_iter()
                 .zip(ends)
@@ -153,6 +157,7 @@ impl Schedules {
                 tracing::error!("the ledger of {} runs is not right: {error}", runs.len());
             }
             for run in runs {
+                RUNS.count(run.outcome.as_str());
                 self.events.tell(Event::ScheduleChanged {
                     schedule_id: run.schedule_id,
                 });

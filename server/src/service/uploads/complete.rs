@@ -12,6 +12,7 @@ use super::intake::disk;
 use super::{About, Uploads, is_open};
 use crate::domain::status::{FileType, SourceType, UploadStatus};
 use crate::fault::{Fault, blocking};
+use crate::metrics::UPLOADS;
 use crate::service::events::Event;
 use crate::service::jobs::{ImportPayload, file_type, is_good, to_bytes, to_micros};
 use crate::store::uploads::Upload;
@@ -106,6 +107,7 @@ impl Uploads {
             .complete_upload(id, &new, &about.tag_ids, import.as_ref())
             .await?;
         let video_id = made.ok_or_else(missing)?;
+        UPLOADS.count("completed");
         self.0.events.tell(Event::VideoChanged { video_id });
         self.0.jobs.wake();
         Ok(Completed {
@@ -135,6 +137,7 @@ impl Uploads {
             Err(why) => {
                 let why = format!("The file is not taken: {why}");
                 self.0.store.fail_upload(&upload.id, &why).await?;
+                UPLOADS.count("failed");
                 let path = self.temporary(&upload.id);
                 let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
                 return Err(Fault::bad(why));

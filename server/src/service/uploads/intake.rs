@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt};
 use super::checksum::Checksum;
 use super::turns::Turn;
 use crate::fault::Fault;
+use crate::metrics::UPLOAD_BYTES;
 
 /// Bytes that are written at once.
 const BATCH: usize = 1 << 20;
@@ -123,6 +124,7 @@ impl Intake {
         .await?
         .map_err(|error| disk(&error))?;
         self.came += count;
+        UPLOAD_BYTES.add(count);
         self.checksum = checksum;
         Ok(())
     }

@@ -560,6 +560,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest lines of the log since the server started, newest first: `info` and more serious, and what else `log_level` asks for. The
+         *     newest 4 MB are kept.
+         */
+        get: operations["system_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system/status": {
         parameters: {
             query?: never;
@@ -1411,6 +1431,133 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All webhooks. */
+        get: operations["webhooks_list"];
+        put?: never;
+        /**
+         * Make a webhook. Its messages are `{type, timestamp, data}`, signed as <https://www.standardwebhooks.com> has it, and delivered at least
+         *     once: the same `webhook-id` again is the same message again. One that is not taken is tried for a day.
+         */
+        post: operations["webhooks_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/deliveries/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a message again, now; also one that was delivered or given up. */
+        post: operations["webhooks_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a webhook. */
+        put: operations["webhooks_change"];
+        post?: never;
+        /** Remove a webhook with its messages. */
+        delete: operations["webhooks_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest 100 messages for a webhook. */
+        get: operations["webhooks_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a webhook another secret; messages are signed with it from now on. */
+        post: operations["webhooks_rotate_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook a message of the type `webhook.test` now, and wait for the answer: at most 10 s. */
+        post: operations["webhooks_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the server counts, in the text format of Prometheus. For an administrator, for whoever has the token of the setting
+         *     `metrics_token`, and while that is empty for programs on the server's machine.
+         */
+        get: operations["system_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/thumbnails/{name}": {
         parameters: {
             query?: never;
@@ -1567,6 +1714,13 @@ export interface components {
             sort_order?: number | null;
             title?: string | null;
         };
+        /** @description What is changed; what is absent stays. The address as it is shown changes nothing. */
+        ChangedWebhook: {
+            description?: string | null;
+            events?: components["schemas"]["Topic"][] | null;
+            is_active?: boolean | null;
+            url?: string | null;
+        };
         /** @description That a check was begun. */
         Checking: {
             message: string;
@@ -1647,6 +1801,35 @@ export interface components {
              * @description The video.
              */
             video_id: number;
+        };
+        /**
+         * @description Where a message to a webhook is.
+         * @enum {string}
+         */
+        DeliveryStatus: "pending" | "delivered" | "failed";
+        /** @description A message for a webhook. */
+        DeliveryView: {
+            /** Format: int64 */
+            attempts: number;
+            created_at: components["schemas"]["Micros"];
+            /** @description Why the latest attempt failed. */
+            error?: string | null;
+            event: string;
+            /** Format: int64 */
+            id: number;
+            /** @description The header `webhook-id`, the same at every attempt. */
+            message_id: string;
+            next_attempt_at?: components["schemas"]["Micros"] | null;
+            /** @description The body as it is sent. */
+            payload: string;
+            /**
+             * Format: int64
+             * @description The status of the latest answer.
+             */
+            response_status?: number | null;
+            status: components["schemas"]["DeliveryStatus"];
+            /** Format: int64 */
+            webhook_id: number;
         };
         /** @description A code that somebody enters. */
         Entered: {
@@ -1775,6 +1958,26 @@ export interface components {
              */
             video_id?: number | null;
         };
+        /**
+         * @description How serious it is, the most serious first.
+         * @enum {string}
+         */
+        Level: "error" | "warn" | "info" | "debug";
+        /** @description A line of the log. */
+        Line: {
+            at: components["schemas"]["Micros"];
+            /** @description What it is about, by name; `request_id` is that of an answer's header. */
+            fields: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Later lines have higher ones; 0 when it is not kept.
+             */
+            id?: number;
+            level: components["schemas"]["Level"];
+            message: string;
+            /** @description The part of the program that says it. */
+            target: string;
+        };
         /** @description A link of a video. */
         Link: {
             created_at: components["schemas"]["Micros"];
@@ -1812,6 +2015,11 @@ export interface components {
              * @description Seconds of media that a crash right now would leave.
              */
             durable_s: number;
+            /**
+             * Format: double
+             * @description Pictures per second of what became durable over the last ten seconds; null without any.
+             */
+            fps?: number | null;
             /**
              * Format: int64
              * @description Gaps so far.
@@ -1989,6 +2197,16 @@ export interface components {
             /** @description 1 to 64 characters. */
             title: string;
         };
+        /** @description A new webhook. */
+        NewWebhookBody: {
+            /** @description At most 500 characters. */
+            description?: string;
+            /** @description At least one. */
+            events: components["schemas"]["Topic"][];
+            is_active?: boolean;
+            /** @description `http` or `https`; user and password are sent as `Basic` credentials. */
+            url: string;
+        };
         /** @description A change of one's own password. */
         PasswordChange: {
             /** @description What it is. */
@@ -2158,6 +2376,11 @@ export interface components {
             /** @description The IANA zone that the expression means. */
             timezone: string;
             updated_at: components["schemas"]["Micros"];
+        };
+        /** @description A new secret. */
+        SecretView: {
+            /** @description Shown this once. */
+            secret: string;
         };
         /** @description A setting in effect. */
         SettingView: {
@@ -2383,6 +2606,19 @@ export interface components {
             updated_at: components["schemas"]["Micros"];
             window_end?: components["schemas"]["Micros"] | null;
         };
+        /** @description How a message of the type `webhook.test` went. */
+        Tested: {
+            delivered: boolean;
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description Why not, in words. */
+            error?: string | null;
+            /**
+             * Format: int32
+             * @description The status of the answer.
+             */
+            status?: number | null;
+        };
         /** @description A text of a video. */
         Text: {
             content?: string | null;
@@ -2435,6 +2671,11 @@ export interface components {
             /** @description `bearer`. */
             token_type: string;
         };
+        /**
+         * @description What webhooks can be told of.
+         * @enum {string}
+         */
+        Topic: "task.started" | "task.completed" | "task.failed" | "task.interrupted" | "video.created" | "video.published" | "video.offline" | "video.deleted" | "source.online" | "source.offline" | "storage.low";
         /** @description A sentence. */
         TrimMessage: {
             /** @description The sentence. */
@@ -2607,6 +2848,30 @@ export interface components {
         Views: {
             /** Format: int64 */
             view_count: number;
+        };
+        /** @description Who is told of what happens, by a signed POST. */
+        WebhookView: {
+            created_at: components["schemas"]["Micros"];
+            description: string;
+            events: components["schemas"]["Topic"][];
+            /**
+             * Format: int64
+             * @description Attempts that failed since the last one that went well.
+             */
+            failures_in_row: number;
+            /** Format: int64 */
+            id: number;
+            is_active: boolean;
+            last_delivery_at?: components["schemas"]["Micros"] | null;
+            last_status?: components["schemas"]["DeliveryStatus"] | null;
+            updated_at: components["schemas"]["Micros"];
+            /** @description Without user, password and the values of the query. */
+            url: string;
+        };
+        /** @description A new webhook with its secret. */
+        WithSecret: components["schemas"]["WebhookView"] & {
+            /** @description What its messages are signed with; shown this once. */
+            secret: string;
         };
         /** @description What is changed; what is absent stays. */
         Words: {
@@ -3656,6 +3921,36 @@ export interface operations {
                 };
             };
             401: components["responses"]["Problem"];
+        };
+    };
+    system_logs: {
+        parameters: {
+            query?: {
+                /** @description This serious or more; all when it is absent. */
+                level?: components["schemas"]["Level"];
+                /** @description With this text in the message, the target or a field (`name=value`), whatever the case. */
+                search?: string;
+                /** @description Older than this one. */
+                before_id?: number;
+                /** @description How many, 1 to 1000; 200 when it is absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Line"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
         };
     };
     system_status: {
@@ -5363,6 +5658,219 @@ export interface operations {
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+        };
+    };
+    webhooks_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhookBody"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WithSecret"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedWebhook"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_deliveries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_rotate_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    webhooks_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tested"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    system_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Metrics */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            401: components["responses"]["Problem"];
         };
     };
     extras_thumbnail_file: {

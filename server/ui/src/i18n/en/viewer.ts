@@ -44,6 +44,7 @@ export default {
     copied: 'The link is copied',
     related: 'More of this',
     published: 'Recorded {when}',
+    added: 'Added {when}',
     chapters: 'Parts',
     part: 'Part {n}',
     gap: 'After a gap of {length}',

@@ -44,6 +44,7 @@ export default {
     copied: '链接已复制',
     related: '相关内容',
     published: '录制于 {when}',
+    added: '添加于 {when}',
     chapters: '分段',
     part: '第 {n} 段',
     gap: '此前中断 {length}',

@@ -112,6 +112,17 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     }
   }
 
+  /** The browser does not take the address itself: it is another now, the video is gone for this viewer, or its codec is none of the browser's. */
+  async function refused(at: number): Promise<void> {
+    const mine = generation;
+    const address = renew ? await renew().catch(() => undefined) : url;
+    if (mine !== generation) return;
+    if (address === undefined) failure.value = 'network';
+    else if (address === null) failure.value = 'gone';
+    else if (address === url) failure.value = 'media';
+    else await load(at, address);
+  }
+
   watch(quality, (id) => hls.value && (hls.value.nextLevel = id));
   watch(caption, (id) => hls.value && (hls.value.subtitleTrack = id));
   function chooseAudio(id: number): void {
@@ -122,5 +133,5 @@ export function useStream(element: Ref<HTMLMediaElement | null>, src: () => stri
     generation++;
     drop();
   });
-  return { failure, lost, qualities, quality, showing, audios, audio, captions, caption, chooseAudio, load, expired };
+  return { failure, lost, qualities, quality, showing, audios, audio, captions, caption, chooseAudio, load, refused };
 }

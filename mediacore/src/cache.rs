@@ -139,6 +139,30 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         built
     }
 
+    /// Drops the values that `keep` says no to. It is asked without the lock; what is being made meanwhile stays.
+    pub fn retain(&self, keep: impl Fn(&V) -> bool) {
+        let all: Vec<(K, Arc<Slot<V>>)> = {
+            let kept = self.lock();
+            let both = kept.young.iter().chain(&kept.old);
+            both.map(|(key, slot)| (key.clone(), Arc::clone(slot))).collect()
+        };
+        for (key, slot) in all {
+            let Some(value) = slot.value.get().filter(|value| !keep(value)) else {
+                continue;
+            };
+            let weight = self.weigh(value);
+            let mut kept = self.lock();
+            // Another one may have come to its place.
+            let same = |there: Option<&Arc<Slot<V>>>| there.is_some_and(|there| Arc::ptr_eq(there, &slot));
+            if same(kept.young.get(&key)) {
+                kept.young.remove(&key);
+                kept.bytes = kept.bytes.saturating_sub(weight);
+            } else if same(kept.old.get(&key)) {
+                kept.old.remove(&key);
+            }
+        }
+    }
+
     fn weigh(&self, value: &V) -> usize {
         (self.weight)(value).saturating_add(size_of::<Slot<V>>() + size_of::<K>())
     }
@@ -196,6 +220,30 @@ mod tests {
         });
         assert_eq!(built.load(Ordering::Relaxed), 1);
         assert_eq!(cache.get("a").as_deref(), Some("value"));
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_goes_from_both_generations() {
+        let cache = cache(1000);
+        let text = |length: usize| -> Arc<str> { "x".repeat(length).into() };
+        for length in 101..109 {
+            cache.insert(length.to_string(), text(length));
+        }
+        let generations = || {
+            let kept = cache.lock();
+            (kept.young.len(), kept.old.len())
+        };
+        let (young, old) = generations();
+        assert!(young > 0 && old > 0);
+        cache.retain(|_| true);
+        assert_eq!(generations(), (young, old));
+        let oldest = cache.lock().old.keys().next().cloned().unwrap();
+        cache.retain(|value| value.len().to_string() != oldest && value.len() != 108);
+        assert_eq!(generations(), (young - 1, old - 1));
+        assert_eq!(cache.get("108"), None);
+        cache.retain(|_| false);
+        assert_eq!(generations(), (0, 0));
+        assert_eq!(cache.lock().bytes, 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 
+use rustix::fs::fstat;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use crate::mp4::ReadAt;
@@ -26,6 +27,11 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn read(&self, buf: &mut [u8], offset: u64, wait: Wait) -> io::Result<Option<usize>>;
+
+    /// Whether nothing leads to the bytes any more: the file was removed, and its room on the disk is free once nobody has it open.
+    fn is_removed(&self) -> bool {
+        false
+    }
 
     /// Fills `buf`; `None` when some of it would have to be waited for.
     ///
@@ -83,6 +89,10 @@ impl Source for FileSource {
                 }
             }
         }
+    }
+
+    fn is_removed(&self) -> bool {
+        fstat(&self.file).is_ok_and(|about| about.st_nlink == 0)
     }
 }
 

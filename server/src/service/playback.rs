@@ -276,6 +276,15 @@ impl Playback {
             .map_or_else(|| item.file_name.clone(), |(name, ..)| name))
     }
 
+    /// Lets go of files that were removed: open, they would keep their room on the disk.
+    ///
+    /// # Errors
+    /// When the thread that asks the disk ends.
+    pub(crate) async fn forget_removed(&self) -> Result<(), Fault> {
+        let packager = Arc::clone(&self.packager);
+        Ok(tokio::task::spawn_blocking(move || packager.forget_removed()).await?)
+    }
+
     /// Answers `request` for `/vod/…`.
     ///
     /// # Errors

@@ -63,6 +63,14 @@ impl Library {
         self.folder.identity(self.inner(path))
     }
 
+    /// Lets go of files that were removed: open, they would keep their room on the disk.
+    pub(crate) fn forget_removed(&self) {
+        self.opened.retain(|file| match file {
+            hls::File::Title(title) => !title.source().is_removed(),
+            hls::File::Captions(_) | hls::File::Empty => true,
+        });
+    }
+
     fn inner<'a>(&self, path: &'a str) -> &'a str {
         match path.strip_prefix(&self.prefix) {
             Some(inner) if inner.is_empty() || inner.starts_with('/') => inner,

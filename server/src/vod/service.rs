@@ -105,6 +105,11 @@ impl Service {
         }
     }
 
+    /// Lets go of files that were removed. It asks the disk.
+    pub(crate) fn forget_removed(&self) {
+        self.library.forget_removed();
+    }
+
     /// Answers `request`; its body, if it has one, is left alone.
     pub(crate) async fn answer<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Body> {
         let head = request.method() == Method::HEAD;

@@ -29,6 +29,8 @@ use crate::service::library::Library;
 use crate::service::monitor::Monitor;
 use crate::service::playback::Playback;
 use crate::service::recordings::Recordings;
+use crate::service::removal::Remover;
+use crate::service::retention::{Disk, Retention};
 use crate::service::schedules::Schedules;
 use crate::service::sources::Sources;
 use crate::service::tasks::Tasks;
@@ -88,6 +90,9 @@ pub(crate) struct App {
     pub(crate) uploads: Uploads,
     /// Who is told of what happens.
     pub(crate) webhooks: Arc<Webhooks>,
+    /// What is removed by itself.
+    pub(crate) retention: Arc<Retention>,
+    remover: Remover,
 }
 
 /// The password of the first administrator while the server can be reached from this machine alone.
@@ -118,7 +123,7 @@ impl App {
             .as_ref()
             .map_or(LOOPBACK_PASSWORD, |password| password.expose());
         let first = (config.admin_username.as_str(), password);
-        let auth = Auth::open(&store, &keys, config.token_life, first).await?;
+        let auth = Auth::open(&store, &keys, config.token_life, Some(first)).await?;
         let events = Events::default();
         let codes = Arc::new(Codes::open(&store, &events, &keys).await?);
         let access = Access::new(&codes, &keys);
@@ -145,6 +150,15 @@ impl App {
         let monitor = Arc::new(Monitor::new(folders.storage()));
         let jobs = Jobs::new(&store, &events, &folders, config.trash_life);
         let uploads = Uploads::new(&config, &store, &events, &folders, &jobs);
+        let remover = Remover::new(&store, &events, &folders, &jobs, &playback);
+        let retention = Arc::new(Retention::new(
+            &store,
+            &events,
+            &remover,
+            Disk::of(folders.storage()),
+            config.min_free,
+            stopping.clone(),
+        ));
         Ok(Arc::new(Self {
             config,
             folders,
@@ -169,6 +183,8 @@ impl App {
             jobs,
             uploads,
             webhooks,
+            retention,
+            remover,
         }))
     }
 
@@ -193,15 +209,11 @@ impl App {
         let working = tokio::spawn(self.jobs.clone().run(WORKERS, self.stopping.clone()));
         let counting = tokio::spawn(count_views(Arc::clone(&self.library), self.stopping.clone()));
         let sweeping = tokio::spawn(self.uploads.clone().sweep(self.stopping.clone()));
-        let trash = Trash::new(
-            &self.store,
-            &self.events,
-            &self.folders,
-            &self.jobs,
-            self.config.trash_life,
-        );
+        let trash = Trash::new(&self.store, &self.remover, self.config.trash_life);
         let emptying = tokio::spawn(trash.run(self.stopping.clone()));
         let keeping = tokio::spawn(keep_house(Arc::clone(&self)));
+        let retention = Arc::clone(&self.retention);
+        let retaining = tokio::spawn(async move { retention.keep().await });
         let resumed = tokio::spawn(Arc::clone(&self.recordings).resume(left));
         let starter = Arc::new(Arc::clone(&self.recordings));
         let scheduled = tokio::spawn(Arc::clone(&self.schedules).run(starter, self.stopping.clone()));
@@ -229,6 +241,7 @@ impl App {
         counting.await?;
         keeping.await?;
         emptying.await?;
+        retaining.await?;
         working.await?;
         sweeping.await?;
         telling.await?;
@@ -244,15 +257,27 @@ const HOUSE: Duration = Duration::from_secs(30);
 /// How long the ledger of schedules goes back.
 const LEDGER: Duration = Duration::from_secs(400 * 86_400);
 
-/// Reads again what is kept in memory, and forgets who has been quiet.
+/// How often it is written when sessions were last seen, and those that have expired are forgotten.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Reads again what is kept in memory, writes what is kept only there, and forgets who has been quiet.
 async fn keep_house(app: Arc<App>) {
     let mut stop = app.stopping.clone();
     let mut tick = tokio::time::interval(HOUSE);
+    let mut minute = tokio::time::interval(MINUTE);
     tick.tick().await;
+    minute.tick().await;
     loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = listen::told(&mut stop) => return,
+        let stopping = tokio::select! {
+            _ = tick.tick() => false,
+            _ = minute.tick() => {
+                keep_sessions(&app).await;
+                continue;
+            }
+            () = listen::told(&mut stop) => true,
+        };
+        if stopping {
+            return keep_sessions(&app).await;
         }
         if let Err(fault) = app.auth.reload().await {
             tracing::warn!("accounts can't be read again: {fault:?}");
@@ -260,10 +285,23 @@ async fn keep_house(app: Arc<App>) {
         if let Err(fault) = app.codes.reload().await {
             tracing::warn!("viewing codes can't be read again: {fault:?}");
         }
+        app.auth.forget();
         app.access.forget();
+        if let Err(fault) = app.playback.forget_removed().await {
+            tracing::warn!("removed files may stay open: {fault:?}");
+        }
         if let Err(error) = app.store.forget_runs(Micros::now().before(LEDGER)).await {
             tracing::warn!("old runs can't be forgotten: {error}");
         }
+    }
+}
+
+async fn keep_sessions(app: &App) {
+    if let Err(fault) = app.auth.write_seen().await {
+        tracing::warn!("when sessions were seen waits for the database: {fault:?}");
+    }
+    if let Err(fault) = app.auth.sweep().await {
+        tracing::warn!("expired sessions stay: {fault:?}");
     }
 }
 

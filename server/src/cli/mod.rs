@@ -18,6 +18,7 @@ mod serve;
 mod signals;
 mod thumbnail;
 mod usage;
+mod user;
 mod vod;
 mod work;
 
@@ -59,7 +60,7 @@ enum Command {
     Vod(vod::Arguments),
     Serve(serve::Arguments),
     Config(serve::ConfigArguments),
-    User(serve::UserArguments),
+    User(user::Arguments),
     Import(import::Arguments),
     /// Print the OpenAPI document of the REST API
     Openapi,
@@ -106,7 +107,7 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::Vod(arguments) => vod::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments, cli.log),
         Command::Config(arguments) => serve::config(&arguments),
-        Command::User(arguments) => serve::user(&arguments),
+        Command::User(arguments) => user::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Openapi => serve::openapi(),
     }

@@ -1,4 +1,4 @@
-//! `mediastack serve`, `mediastack config`, `mediastack openapi`, `mediastack user`.
+//! `mediastack serve`, `mediastack config`, `mediastack openapi`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,30 +49,6 @@ pub(crate) struct ConfigArguments {
 enum ConfigCommand {
     /// Print the settings in effect and where each comes from, secrets as ***; every mistake is reported at once
     Check(Place),
-}
-
-/// Work on the accounts of administrators
-#[derive(Debug, Args)]
-pub(crate) struct UserArguments {
-    #[command(subcommand)]
-    command: UserCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum UserCommand {
-    /// Make an administrator; the password is read from MEDIASTACK_PASSWORD or standard input
-    Add(User),
-    /// Set the password of an administrator and end all sessions of the account
-    Passwd(User),
-}
-
-#[derive(Debug, Args)]
-struct User {
-    /// The account's name
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    place: Place,
 }
 
 #[derive(Debug, Serialize)]
@@ -153,55 +129,4 @@ pub(crate) fn openapi() -> Result<Answer> {
         .to_pretty_json()
         .map_err(|cause| Error::new(ErrorKind::Internal, "write the document").with_source(cause))?;
     Ok(Answer::new(&document, text))
-}
-
-/// `mediastack user`.
-pub(crate) fn user(arguments: &UserArguments) -> Result<Answer> {
-    let (UserCommand::Add(user) | UserCommand::Passwd(user)) = &arguments.command;
-    let (config, _) = load(&user.place, Vec::new())?;
-    let password = super::record::secret("MEDIASTACK_PASSWORD", 1024, "password")?;
-    let refused = |fault: crate::fault::Fault| Error::new(ErrorKind::InvalidInput, fault.to_string());
-    runtime()?.block_on(async {
-        let store = crate::store::Store::open(&config.database_url)
-            .await
-            .map_err(failed)?;
-        let keys = crate::service::keys::Keys::new([0; 32]);
-        let first = (user.name.as_str(), password.as_str());
-        let had_none = store
-            .admins()
-            .await
-            .map_err(|error| failed(error.into()))?
-            .is_empty();
-        let auth = crate::service::auth::Auth::open(&store, &keys, config.token_life, first)
-            .await
-            .map_err(failed)?;
-        match &arguments.command {
-            UserCommand::Add(_) if had_none => {}
-            UserCommand::Add(_) => {
-                auth.add(&user.name, &password).await.map_err(refused)?;
-            }
-            UserCommand::Passwd(_) => {
-                let admin = auth
-                    .admins()
-                    .into_iter()
-                    .find(|admin| admin.username == user.name);
-                let admin = admin.ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        format!("there is no administrator {}", user.name),
-                    )
-                })?;
-                auth.set_password(admin.id, &password).await.map_err(refused)?;
-            }
-        }
-        store.close().await;
-        Ok::<_, Error>(())
-    })?;
-    Ok(Answer::new(
-        &DONE,
-        format!(
-            "{}: done; a running server takes it at its next sign-in",
-            user.name
-        ),
-    ))
 }

@@ -152,13 +152,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "trash_hours",
         "TRASH_HOURS",
         "24",
-        "Hours that a deleted video can be brought back",
+        "Hours that a video can be brought back that a person or a rule deleted",
     ),
     setting(
         "min_free_space",
         "MIN_FREE_SPACE",
         "1GiB",
-        "Free space on the media's disk that uploads leave; 0 is off",
+        "Free space on the media's disk that uploads leave to recordings; retention's min_free_bytes is at least that; 0 is off",
     ),
     setting(
         "low_space",

@@ -222,6 +222,22 @@ words! {
     }
 }
 
+words! {
+    /// Why a video was removed.
+    RemovalReason {
+        /// Its time in the trash was over.
+        Trash = "trash",
+        /// It was older than the recordings of its source are kept.
+        Age = "age",
+        /// The recordings of its source had more bytes than they may.
+        SourceQuota = "source_quota",
+        /// All videos had more bytes than they may.
+        Quota = "quota",
+        /// The disk had too little free space.
+        FreeSpace = "free_space",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

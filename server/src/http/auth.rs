@@ -16,7 +16,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::domain::time::Micros;
 use crate::fault::{Fault, Field};
-use crate::service::auth::Token;
+use crate::service::auth::{Device, Token};
 use crate::store::admins;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -25,6 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(logout))
         .routes(routes!(me))
         .routes(routes!(change_password))
+        .routes(routes!(sessions))
+        .routes(routes!(end_others))
+        .routes(routes!(end_session))
         .routes(routes!(list, create))
         .routes(routes!(set_password))
         .routes(routes!(remove))
@@ -118,6 +121,7 @@ impl LoginForm {
 )]
 async fn login(State(app): State<Arc<App>>, client: Client, request: Request) -> Result<Response, Fault> {
     let secure = is_secure(request.headers());
+    let device = device(client, request.headers());
     let form = LoginForm::read(request, &app).await?;
     let missing = |name: &str| Field {
         place: format!("body.{name}"),
@@ -139,8 +143,13 @@ async fn login(State(app): State<Arc<App>>, client: Client, request: Request) ->
         wrong.extend(form.password.is_none().then(|| missing("password")));
         return Err(Fault::Invalid(wrong));
     };
-    let token = app.auth.sign_in(username, password, client.0).await?;
+    let token = app.auth.sign_in(username, password, &device).await?;
     Ok(signed_in(token, secure))
+}
+
+fn device(client: Client, headers: &HeaderMap) -> Device {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    Device::new(client.0, agent.map(String::from_utf8_lossy).as_deref())
 }
 
 fn signed_in(token: Token, secure: bool) -> Response {
@@ -205,14 +214,76 @@ struct PasswordChange {
 async fn change_password(
     State(app): State<Arc<App>>,
     Admin(session): Admin,
+    client: Client,
     headers: HeaderMap,
     Json(change): Json<PasswordChange>,
 ) -> Result<Response, Fault> {
     let token = app
         .auth
-        .change_password(&session, &change.current_password, &change.new_password)
+        .change_password(
+            &session,
+            &change.current_password,
+            &change.new_password,
+            &device(client, &headers),
+        )
         .await?;
     Ok(signed_in(token, is_secure(&headers)))
+}
+
+/// A sign-in that lasts.
+#[derive(Debug, Serialize, ToSchema)]
+struct SessionView {
+    id: String,
+    created_at: Micros,
+    /// Its token is void from then on.
+    expires_at: Micros,
+    last_seen_at: Micros,
+    /// Where it was signed in from.
+    address: String,
+    /// What its browser or program called itself.
+    user_agent: String,
+    /// It is that of this request.
+    is_current: bool,
+}
+
+/// The sessions of one's own account, newest first.
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", security(("bearer" = [])),
+    responses((status = 200, body = Vec<SessionView>), (status = 401, response = Problem)))]
+async fn sessions(
+    State(app): State<Arc<App>>,
+    Admin(session): Admin,
+) -> Result<axum::Json<Vec<SessionView>>, Fault> {
+    let shown = |other: crate::store::sessions::Session| SessionView {
+        is_current: session.is(&other.id),
+        id: other.id,
+        created_at: other.created_at,
+        expires_at: other.expires_at,
+        last_seen_at: other.last_seen_at,
+        address: other.address,
+        user_agent: other.user_agent,
+    };
+    let all = app.auth.sessions(&session).await?;
+    Ok(axum::Json(all.into_iter().map(shown).collect()))
+}
+
+/// End one of one's own sessions: its token is void from now on.
+#[utoipa::path(delete, path = "/api/auth/sessions/{id}", tag = "auth", params(("id" = String, Path)), security(("bearer" = [])),
+    responses((status = 204), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn end_session(
+    State(app): State<Arc<App>>,
+    Admin(session): Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Fault> {
+    app.auth.end_session(&session, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// End all of one's own sessions but this one.
+#[utoipa::path(post, path = "/api/auth/sessions/end-others", tag = "auth", security(("bearer" = [])),
+    responses((status = 204), (status = 401, response = Problem)))]
+async fn end_others(State(app): State<Arc<App>>, Admin(session): Admin) -> Result<StatusCode, Fault> {
+    app.auth.end_others(&session).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// An administrator.

@@ -7,13 +7,13 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
 use http::request::Parts;
 use http::{Method, header};
+use mediacore::source::Network;
 use serde::de::DeserializeOwned;
 
 use super::Peer;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::service::auth::Session;
-use crate::service::limits;
 
 /// The cookie of a sign-in, for media elements, which send no header.
 pub(crate) const SESSION_COOKIE: &str = "mediastack_session";
@@ -82,29 +82,37 @@ impl FromRequestParts<Arc<App>> for Client {
             .extensions
             .get::<Peer>()
             .ok_or_else(|| Fault::internal("a request without a peer"))?;
-        let trusted = |address: IpAddr| {
-            app.config
-                .trusted_proxies
-                .iter()
-                .any(|network| network.contains(limits::network(address)))
-        };
-        let mut client = peer.0.ip();
-        let forwarded = parts.headers.get_all("x-forwarded-for").iter().rev();
-        let hops = forwarded
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.rsplit(','));
-        for hop in hops {
-            // Whom a trusted proxy saw; what stands before that can be made up by anybody.
-            if !trusted(client) {
-                break;
-            }
-            match hop.trim().parse() {
-                Ok(address) => client = address,
-                Err(_) => break,
-            }
-        }
-        Ok(Self(client))
+        Ok(Self(client_of(
+            peer.0.ip(),
+            &parts.headers,
+            &app.config.trusted_proxies,
+        )))
     }
+}
+
+/// Whom the last trusted proxy saw; what stands before that in the header can be made up by anybody.
+fn client_of(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
+    let trusted = |address: IpAddr| proxies.iter().any(|network| network.contains(address));
+    let mut client = peer.to_canonical();
+    let forwarded = headers.get_all("x-forwarded-for").iter().rev();
+    let hops = forwarded.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+    for hop in hops {
+        if !trusted(client) {
+            break;
+        }
+        match address_of(hop.trim()) {
+            Some(address) => client = address.to_canonical(),
+            None => break,
+        }
+    }
+    client
+}
+
+/// An address; some proxies write its port too.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let plain = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let with_port = || text.parse::<std::net::SocketAddr>().map(|address| address.ip());
+    plain.unwrap_or(text).parse().or_else(|_| with_port()).ok()
 }
 
 /// A body of JSON. Wrong JSON and wrong fields are 422; unknown keys do not count.
@@ -206,5 +214,49 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
                 }
                 other => Fault::internal(other),
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        let proxies: Vec<Network> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+        client_of(peer.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn a_forwarded_address_counts_from_trusted_proxies_alone() {
+        let proxies = ["10.0.0.0/8", "fd00::1/128"];
+        let cases: &[(&str, &[&str], &str)] = &[
+            ("192.0.2.1", &["198.51.100.7"], "192.0.2.1"),
+            ("10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("::ffff:10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("fd00::1", &["2001:db8::7"], "2001:db8::7"),
+            ("fd00::2", &["2001:db8::7"], "fd00::2"),
+            // What a client makes up stands first, also in headers of its own.
+            ("10.0.0.1", &["1.1.1.1, 198.51.100.7"], "198.51.100.7"),
+            ("10.0.0.1", &["1.1.1.1", "198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            // Whoever is not understood is nobody: the proxy that says so is.
+            ("10.0.0.1", &["1.1.1.1, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.7:4711"], "198.51.100.7"),
+            ("10.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("10.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+        ];
+        for (peer, forwarded, expected) in cases {
+            assert_eq!(
+                client(peer, forwarded, &proxies),
+                *expected,
+                "{peer} {forwarded:?}"
+            );
+        }
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"], &[]), "10.0.0.1");
     }
 }

@@ -97,16 +97,16 @@ async fn say(socket: &mut WebSocket, value: &Value) -> Option<()> {
 }
 
 /// What happens, as server-sent events: one for each change, named by its type; `live` with all running recordings every two seconds;
-/// `resync` when some were missed and the lists are to be read anew.
+/// `resync` when some were missed and the lists are to be read anew. It ends with the session.
 #[utoipa::path(get, path = "/api/events", tag = "system", security(("bearer" = [])),
     responses((status = 200, description = "Events", content_type = "text/event-stream"), (status = 401, response = Problem)))]
-async fn events(State(app): State<Arc<App>>, _admin: Admin) -> impl IntoResponse {
+async fn events(State(app): State<Arc<App>>, Admin(session): Admin) -> impl IntoResponse {
     let heard = app.events.listen();
     let ticks = tokio::time::interval(LIVE);
     let stopping = app.stopping.clone();
     let told = stream::unfold(
-        (app, heard, ticks, stopping),
-        |(app, mut heard, mut ticks, mut stopping)| async move {
+        (app, session, heard, ticks, stopping),
+        |(app, session, mut heard, mut ticks, mut stopping)| async move {
             let event = tokio::select! {
                 event = heard.recv() => match event {
                     Ok(event) => named(&event),
@@ -114,12 +114,15 @@ async fn events(State(app): State<Arc<App>>, _admin: Admin) -> impl IntoResponse
                     Err(RecvError::Closed) => return None,
                 },
                 _ = ticks.tick() => {
+                    if !app.auth.lasts(&session) {
+                        return None;
+                    }
                     let live = serde_json::to_string(&app.recordings.live()).unwrap_or_default();
                     Sse::default().event("live").data(live)
                 }
                 () = told(&mut stopping) => return None,
             };
-            Some((Ok::<_, Infallible>(event), (app, heard, ticks, stopping)))
+            Some((Ok::<_, Infallible>(event), (app, session, heard, ticks, stopping)))
         },
     );
     Stream::new(told).keep_alive(KeepAlive::default())

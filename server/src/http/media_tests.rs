@@ -58,8 +58,8 @@ impl Client {
         .await
         .unwrap();
         tokio::spawn(app.jobs.clone().run(WORKERS, stopping));
-        let home = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-        let token = app.auth.sign_in("admin", "admin123", home).await.unwrap().text;
+        let home = crate::service::auth::Device::new([127, 0, 0, 1].into(), None);
+        let token = app.auth.sign_in("admin", "admin123", &home).await.unwrap().text;
         Self {
             router: router(Arc::clone(&app)),
             app,

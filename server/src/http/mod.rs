@@ -17,6 +17,7 @@ mod media_tests;
 mod metrics;
 pub(crate) mod problem;
 mod reference;
+mod retention;
 mod schedules;
 mod site;
 mod sources;
@@ -116,6 +117,7 @@ fn resources() -> OpenApiRouter<Arc<App>> {
         .merge(videos::routes())
         .merge(health::routes())
         .merge(media::routes())
+        .merge(retention::routes())
         .merge(schedules::routes())
         .merge(sources::routes())
         .merge(system::routes())

@@ -49,9 +49,9 @@ struct SourceView {
     protocol: Protocol,
     /// Without its password.
     url: String,
-    /// Days that its recordings are kept.
+    /// Days that its recordings are kept while retention is active; 0 is for ever.
     retention_days: i64,
-    /// Bytes of its recordings that are kept; null is no limit.
+    /// Bytes of its recordings that are kept while retention is active; null is no limit.
     quota_bytes: Option<i64>,
     /// `auto`, `copy`, `aac` or `none`.
     audio: String,

@@ -40,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(batch_delete))
         .routes(routes!(batch_category))
         .routes(routes!(batch_tags))
+        .routes(routes!(batch_protect))
         .routes(routes!(view))
 }
 
@@ -84,6 +85,8 @@ pub(super) struct VideoView {
     tags: Vec<TagRef>,
     /// A viewing code is needed to open it.
     locked: bool,
+    /// No rule of retention removes it.
+    is_protected: bool,
     /// The video that it is a span of.
     clip_of: Option<i64>,
     /// What it holds: kind, codec, width, height, fps, …
@@ -134,6 +137,7 @@ impl From<&Listed> for VideoView {
                 })
                 .collect(),
             locked: listed.locked,
+            is_protected: video.is_protected,
             clip_of: video.clip_of,
             tracks: json(&video.tracks),
             gaps: json(&video.gaps),
@@ -163,6 +167,8 @@ struct Which {
     status: Option<VideoStatus>,
     file_type: Option<FileType>,
     source_type: Option<SourceType>,
+    /// What no rule of retention removes, or the others. For administrators.
+    is_protected: Option<bool>,
     #[serde(default)]
     sort: Sort,
     /// How many to leave out.
@@ -196,6 +202,7 @@ impl Which {
             status: self.status,
             file_type: self.file_type,
             source_type: self.source_type,
+            is_protected: self.is_protected,
             trash: false,
             sort: self.sort,
             skip: usize::try_from(self.skip).unwrap_or(usize::MAX),
@@ -268,9 +275,13 @@ struct Words {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
+    /// No rule of retention removes it; not null.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<bool>, nullable = false)]
+    is_protected: Option<Option<bool>>,
 }
 
-/// Change title and description.
+/// Change title and description, and whether retention may remove it.
 #[utoipa::path(put, path = "/api/videos/{id}", tag = "videos", params(("id" = i64, Path)), request_body = Words, security(("bearer" = [])),
     responses((status = 200, body = VideoView), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
 async fn change(
@@ -285,7 +296,13 @@ async fn change(
         None => None,
     };
     let description = words.description.as_ref().map(Option::as_deref);
-    Ok(shown(&app.library.set_words(id, title, description).await?))
+    let is_protected = match words.is_protected {
+        Some(None) => return Err(Fault::field("body.is_protected", "true or false")),
+        given => given.flatten(),
+    };
+    Ok(shown(
+        &app.library.change(id, title, description, is_protected).await?,
+    ))
 }
 
 /// Put a video into the trash, from where it can be taken for a day.
@@ -499,6 +516,29 @@ async fn batch_tags(
     Ok(app
         .library
         .set_tags(&these.video_ids, &these.tag_ids)
+        .await?
+        .into())
+}
+
+/// Videos, and whether rules may remove them.
+#[derive(Debug, Deserialize, ToSchema)]
+struct TheseProtected {
+    /// At most 100.
+    video_ids: Vec<i64>,
+    is_protected: bool,
+}
+
+/// Keep the rules of retention from removing videos, or let them.
+#[utoipa::path(post, path = "/api/videos/batch-protect", tag = "videos", request_body = TheseProtected, security(("bearer" = [])),
+    responses((status = 200, body = BatchView), (status = 401, response = Problem), (status = 422, response = Problem)))]
+async fn batch_protect(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Json(these): Json<TheseProtected>,
+) -> Result<axum::Json<BatchView>, Fault> {
+    Ok(app
+        .library
+        .protect(&these.video_ids, these.is_protected)
         .await?
         .into())
 }

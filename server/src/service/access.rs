@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::codes::{Codes, Right};
 use super::keys::Keys;
-use super::limits::{Limiter, network};
+use super::limits::{Guesses, network};
 use crate::domain::time::Micros;
 use crate::fault::Fault;
 use crate::metrics::CODES;
@@ -82,7 +82,7 @@ pub(crate) struct Unlock {
 pub(crate) struct Access {
     codes: Arc<Codes>,
     keys: Keys,
-    guesses: Limiter<IpAddr>,
+    guesses: Guesses<IpAddr>,
 }
 
 impl Access {
@@ -91,7 +91,7 @@ impl Access {
         Self {
             codes: Arc::clone(codes),
             keys: keys.clone(),
-            guesses: Limiter::new(
+            guesses: Guesses::new(
                 "viewing_code",
                 NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
                 Duration::from_secs(3),
@@ -116,7 +116,7 @@ impl Access {
     /// The codes of a request: of its token, and the one that its header says.
     ///
     /// # Errors
-    /// `TooMany` when a client guesses by the header.
+    /// `TooMany` when too many wrong ones came from a network, for the one of the header.
     pub(crate) fn codes_of(
         &self,
         token: Option<&str>,
@@ -127,11 +127,8 @@ impl Access {
             .and_then(|token| self.read(token, Micros::now()))
             .unwrap_or_default();
         if let Some(text) = code.filter(|text| !text.is_empty()) {
-            match self.codes.find(text) {
-                Some(right) if !codes.contains(&right.id) => codes.push(right.id),
-                Some(_) => {}
-                None => self.guesses.check(&network(from))?,
-            }
+            let found = self.guesses.guess(&network(from), || self.codes.find(text))?;
+            codes.extend(found.map(|right| right.id).filter(|id| !codes.contains(id)));
         }
         Ok(codes)
     }
@@ -139,15 +136,15 @@ impl Access {
     /// Enters a code beside those of `token`. `None` when it is wrong, inactive or expired, which look the same.
     ///
     /// # Errors
-    /// `TooMany` when too many were tried from a network.
+    /// `TooMany` when too many wrong ones came from a network.
     pub(crate) async fn enter(
         &self,
         text: &str,
         token: Option<&str>,
         from: IpAddr,
     ) -> Result<Option<Unlock>, Fault> {
-        self.guesses.check(&network(from))?;
-        let Some(right) = self.codes.find(text) else {
+        let found = self.guesses.guess(&network(from), || self.codes.find(text))?;
+        let Some(right) = found else {
             CODES.count("wrong");
             tracing::info!(network = %network(from), "a viewing code was refused");
             return Ok(None);

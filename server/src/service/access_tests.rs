@@ -82,13 +82,26 @@ async fn guessing_codes_is_limited() {
     let keys = Keys::new([1; 32]);
     let codes = Arc::new(Codes::open(&store, &Events::default(), &keys).await.unwrap());
     let access = Access::new(&codes, &keys);
+    let category = category(&store, "a").await;
+    codes.add(code("AAAAAA", &[category])).await.unwrap();
+    for _ in 0..40 {
+        assert!(
+            access.enter("AAAAAA", None, HOME).await.unwrap().is_some(),
+            "a hall full of people comes by one address"
+        );
+    }
     let mut refused = 0;
     for _ in 0..25 {
         refused += usize::from(access.enter("GUESS1", None, HOME).await.is_err());
     }
     assert_eq!(refused, 5);
-    assert!(
-        access.codes_of(None, Some("GUESS2"), HOME).is_err(),
-        "nor by the header"
-    );
+    for text in ["GUESS2", "AAAAAA"] {
+        assert!(
+            access.codes_of(None, Some(text), HOME).is_err(),
+            "nor by the header, and a right one looks like a wrong one"
+        );
+        assert!(access.enter(text, None, HOME).await.is_err());
+    }
+    let elsewhere = "192.0.2.1".parse().unwrap();
+    assert_eq!(access.codes_of(None, Some("AAAAAA"), elsewhere).unwrap().len(), 1);
 }

@@ -1,9 +1,11 @@
-//! [`Limiter`]: how often something may be tried, for each account and for each network.
+//! [`Limiter`]: how often something may be tried, for each account and for each network. [`Guesses`]: how often it may be wrong.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
@@ -34,16 +36,73 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     /// # Errors
     /// `TooMany` with the time until the next one is allowed.
     pub(crate) fn check(&self, key: &K) -> Result<(), Fault> {
-        self.limits.check_key(key).map_err(|not_until| {
-            REFUSALS.count(self.what);
-            Fault::TooMany(not_until.wait_time_from(DefaultClock::default().now()))
-        })
+        self.limits
+            .check_key(key)
+            .map_err(|not_until| self.refused(not_until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    fn refused(&self, wait: Duration) -> Fault {
+        REFUSALS.count(self.what);
+        Fault::TooMany(wait)
     }
 
     /// Forgets keys that have been quiet.
     pub(crate) fn forget(&self) {
         self.limits.retain_recent();
         self.limits.shrink_to_fit();
+    }
+}
+
+/// Wrong guesses, by key. Right ones are not counted, so that a hall full of people may all be right at once; and while a key has no
+/// guess left it gets no answer, right or wrong, so that guessing on tells nothing.
+#[derive(Debug)]
+pub(crate) struct Guesses<K: Hash + Eq + Clone> {
+    wrong: Limiter<K>,
+    /// Until when a key gets no answer.
+    shut: Mutex<HashMap<K, Instant>>,
+}
+
+impl<K: Hash + Eq + Clone> Guesses<K> {
+    /// `burst` wrong guesses at `what` at once, then one each `every`.
+    pub(crate) fn new(what: &'static str, burst: NonZeroU32, every: Duration) -> Self {
+        Self {
+            wrong: Limiter::new(what, burst, every),
+            shut: Mutex::default(),
+        }
+    }
+
+    fn shut(&self) -> MutexGuard<'_, HashMap<K, Instant>> {
+        self.shut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `look` finds; nothing found is a wrong guess.
+    ///
+    /// # Errors
+    /// `TooMany` while the key has no guess left.
+    pub(crate) fn guess<T>(&self, key: &K, look: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
+        let now = Instant::now();
+        if let Some(until) = self.shut().get(key).filter(|until| **until > now) {
+            return Err(self.wrong.refused(*until - now));
+        }
+        let found = look();
+        if found.is_none()
+            && let Err(fault) = self.wrong.check(key)
+        {
+            if let Fault::TooMany(wait) = &fault {
+                self.shut().insert(key.clone(), now + *wait);
+            }
+            return Err(fault);
+        }
+        Ok(found)
+    }
+
+    /// Forgets keys that have been quiet.
+    pub(crate) fn forget(&self) {
+        self.wrong.forget();
+        let now = Instant::now();
+        let mut shut = self.shut();
+        shut.retain(|_, until| *until > now);
+        shut.shrink_to_fit();
     }
 }
 
@@ -68,6 +127,35 @@ mod tests {
         assert!((0..3).all(|_| limiter.check(&"a").is_ok()));
         assert!(matches!(limiter.check(&"a"), Err(Fault::TooMany(wait)) if wait.as_secs() > 50));
         assert!(limiter.check(&"b").is_ok());
+    }
+
+    #[test]
+    fn wrong_guesses_are_counted_and_then_right_ones_tell_nothing() {
+        let guesses = Guesses::new("a test", NonZeroU32::new(3).unwrap(), Duration::from_secs(60));
+        for _ in 0..100 {
+            assert!(matches!(guesses.guess(&"a", || Some(1)), Ok(Some(1))));
+        }
+        for _ in 0..3 {
+            assert!(matches!(guesses.guess(&"a", || None::<i32>), Ok(None)));
+        }
+        assert!(matches!(
+            guesses.guess(&"a", || None::<i32>),
+            Err(Fault::TooMany(_))
+        ));
+        let right = guesses.guess(&"a", || Some(1));
+        assert!(matches!(right, Err(Fault::TooMany(wait)) if wait.as_secs() > 50));
+        assert!(matches!(guesses.guess(&"b", || Some(1)), Ok(Some(1))));
+        guesses.forget();
+        assert!(guesses.guess(&"a", || Some(1)).is_err(), "it is not quiet yet");
+
+        let short = Guesses::new("a test", NonZeroU32::MIN, Duration::from_millis(20));
+        let _ = short.guess(&"a", || None::<i32>);
+        assert!(short.guess(&"a", || None::<i32>).is_err());
+        std::thread::sleep(Duration::from_millis(40));
+        assert!(
+            matches!(short.guess(&"a", || Some(1)), Ok(Some(1))),
+            "not for ever"
+        );
     }
 
     #[test]

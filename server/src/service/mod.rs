@@ -17,6 +17,8 @@ pub(crate) mod observe;
 pub(crate) mod pictures;
 pub(crate) mod playback;
 pub(crate) mod recordings;
+pub(crate) mod removal;
+pub(crate) mod retention;
 pub(crate) mod schedules;
 pub(crate) mod sources;
 pub(crate) mod tasks;

@@ -170,8 +170,8 @@ impl Sources {
         if fields.name.trim().is_empty() || fields.name.chars().count() > 64 {
             say("name", "1 to 64 characters");
         }
-        if !(1..=36_500).contains(&fields.retention_days) {
-            say("retention_days", "a number from 1 to 36500");
+        if !(0..=36_500).contains(&fields.retention_days) {
+            say("retention_days", "a number from 0, which is for ever, to 36500");
         }
         if fields.quota_bytes.is_some_and(|quota| quota <= 0) {
             say("quota_bytes", "a number of bytes, or null");

@@ -1,5 +1,12 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::app::Folders;
 use crate::domain::status::{FileType, SourceType};
+use crate::service::events::Events;
+use crate::service::jobs::Jobs;
+use crate::service::keys::Keys;
+use crate::service::playback::Playback;
 use crate::store::tests::stores;
 use crate::store::videos::NewVideo;
 
@@ -11,7 +18,10 @@ async fn what_was_deleted_long_ago_goes_with_its_files_and_nothing_else_does() {
         let events = Events::default();
         let day = Duration::from_secs(86_400);
         let jobs = Jobs::new(&store, &events, &folders, day);
-        let trash = Trash::new(&store, &events, &folders, &jobs, day);
+        let playback = Playback::open(&store, &events, &Keys::new([1; 32]), folders.storage()).unwrap();
+        let remover = Remover::new(&store, &events, &folders, &jobs, &Arc::new(playback));
+        let trash = Trash::new(&store, &remover, day);
+        let (stop, stopping) = watch::channel(false);
         let add = async |name: &str, parts: &[&str]| {
             for file in parts.iter().chain([&name]) {
                 std::fs::write(folders.storage().join(file), "x").unwrap();
@@ -41,16 +51,39 @@ async fn what_was_deleted_long_ago_goes_with_its_files_and_nothing_else_does() {
         store.bin_videos(&[gone], true).await.unwrap();
         let there = |name: &str| folders.storage().join(name).exists();
 
-        trash.empty(Micros::now()).await.unwrap();
+        trash.empty(Micros::now(), &stopping).await.unwrap();
         assert!(there("a.mp4"), "it can be taken out for a day");
         let later = Micros::now().after(day + Duration::from_secs(1));
-        trash.empty(later).await.unwrap();
+        stop.send_replace(true);
+        trash.empty(later, &stopping).await.unwrap();
+        assert!(there("a.mp4"), "a server that stops begins nothing");
+        stop.send_replace(false);
+        std::fs::rename(folders.storage(), folder.path().join("away")).unwrap();
+        assert!(trash.empty(later, &stopping).await.is_err(), "its disk is gone");
+        std::fs::rename(folder.path().join("away"), folders.storage()).unwrap();
+        assert!(store.video(gone).await.unwrap().is_some());
+        trash.empty(later, &stopping).await.unwrap();
         assert!(store.video(gone).await.unwrap().is_none());
         for name in ["a.parts.json", "a.mp4", "thumbnails/t.jpg"] {
             assert!(!there(name), "{name}");
         }
         assert!(there("b.mp4") && there("c.mp4"));
         assert!(store.video(kept).await.unwrap().is_some());
-        assert_eq!(store.removals().await.unwrap(), [(gone, "trash".to_owned())]);
+        let noted = store.removals(None, 10).await.unwrap();
+        assert_eq!(noted.len(), 1);
+        let note = noted.first().unwrap();
+        assert_eq!(
+            (note.video_id, note.reason, note.bytes),
+            (gone, RemovalReason::Trash, 1)
+        );
+        assert!(
+            note.detail.ends_with("where videos stay for 24 h"),
+            "{}",
+            note.detail
+        );
+        assert!(
+            store.jobs(None).await.unwrap().is_empty(),
+            "nothing is left to do"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Administrators and the sessions that were ended early.
+//! Administrators, and values of the installation.
 
 use super::{Result, Store};
 use crate::domain::time::Micros;
@@ -29,6 +29,12 @@ impl Store {
         read!(self, pool => sqlx::query_as(sql()).fetch_all(pool).await)
     }
 
+    /// The one of this name.
+    pub(crate) async fn admin_named(&self, username: &str) -> Result<Option<Admin>> {
+        let sql = || sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM admins WHERE username = $1"));
+        read!(self, pool => sqlx::query_as(sql()).bind(username).fetch_optional(pool).await)
+    }
+
     /// Makes one; a taken name is a unique violation.
     pub(crate) async fn add_admin(&self, username: &str, password_hash: &str) -> Result<Admin> {
         let sql = || {
@@ -43,33 +49,21 @@ impl Store {
     pub(crate) async fn set_admin_password(&self, id: i64, hash: &str, end_sessions: bool) -> Result<bool> {
         let raise = i64::from(end_sessions);
         let sql = "UPDATE admins SET password_hash = $2, token_version = token_version + $3 WHERE id = $1";
-        write!(self, pool => sqlx::query(sql).bind(id).bind(hash).bind(raise).execute(pool).await.map(|done| done.rows_affected() == 1))
-    }
-
-    /// Notes a sign-in.
-    pub(crate) async fn note_admin_login(&self, id: i64) -> Result<()> {
-        let sql = "UPDATE admins SET last_login_at = $2 WHERE id = $1";
-        write!(self, pool => sqlx::query(sql).bind(id).bind(Micros::now()).execute(pool).await.map(drop))
+        write!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let changed = sqlx::query(sql).bind(id).bind(hash).bind(raise).execute(&mut *tx).await?;
+            if end_sessions {
+                sqlx::query("DELETE FROM sessions WHERE admin_id = $1").bind(id).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+            Ok(changed.rows_affected() == 1)
+        })
     }
 
     /// Removes one, but never the last.
     pub(crate) async fn remove_admin(&self, id: i64) -> Result<bool> {
         let sql = "DELETE FROM admins WHERE id = $1 AND EXISTS (SELECT 1 FROM admins WHERE id <> $1)";
         write!(self, pool => sqlx::query(sql).bind(id).execute(pool).await.map(|done| done.rows_affected() == 1))
-    }
-
-    /// Ends a session.
-    pub(crate) async fn revoke_token(&self, token_id: &str, expires_at: Micros) -> Result<()> {
-        let sql = "INSERT INTO revoked_tokens (token_id, expires_at) VALUES ($1, $2) ON CONFLICT (token_id) DO NOTHING";
-        write!(self, pool => sqlx::query(sql).bind(token_id).bind(expires_at).execute(pool).await.map(drop))
-    }
-
-    /// The sessions that were ended and would not have expired by now; forgets the others.
-    pub(crate) async fn revoked_tokens(&self) -> Result<Vec<(String, Micros)>> {
-        write!(self, pool => {
-            sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < $1").bind(Micros::now()).execute(pool).await?;
-            sqlx::query_as("SELECT token_id, expires_at FROM revoked_tokens").fetch_all(pool).await
-        })
     }
 
     /// A value that belongs to the installation.

@@ -171,6 +171,9 @@ impl Store {
                 }
                 query.execute(&mut *tx).await?;
             }
+            let sources = "UPDATE videos SET source_id = (SELECT source_id FROM tasks WHERE tasks.id = videos.task_id), \
+                           recorded_at = (SELECT ended_at FROM tasks WHERE tasks.id = videos.task_id) WHERE task_id IS NOT NULL";
+            sqlx::query(sources).execute(&mut *tx).await?;
             tx.commit().await
         })?;
         if let super::Pools::Postgres(pool) = &self.pools {

@@ -22,6 +22,7 @@ pub(crate) struct Entry {
     pub(crate) file_size: Option<i64>,
     pub(crate) duration_us: Option<i64>,
     pub(crate) view_count: i64,
+    pub(crate) is_protected: bool,
     pub(crate) deleted_at: Option<Micros>,
     #[sqlx(skip)]
     pub(crate) tags: Vec<i64>,
@@ -35,7 +36,7 @@ pub(crate) struct VideoTag {
     pub(crate) name: String,
 }
 
-const ENTRY: &str = "SELECT id, title, category_id, status, source_type, file_type, file_size, duration_us, view_count, deleted_at FROM videos";
+const ENTRY: &str = "SELECT id, title, category_id, status, source_type, file_type, file_size, duration_us, view_count, is_protected, deleted_at FROM videos";
 
 /// Numbers, for a list in a statement.
 fn numbers(ids: &[i64]) -> String {
@@ -114,19 +115,22 @@ impl Store {
         read!(self, pool => sqlx::query_scalar("SELECT rowid FROM video_search WHERE video_search MATCH $1").bind(&phrase).fetch_all(pool).await)
     }
 
-    /// Changes the words of a video; `None` stays.
-    pub(crate) async fn set_video_words(
+    /// Changes the words of a video, and whether rules may remove it; `None` stays.
+    pub(crate) async fn change_video(
         &self,
         id: i64,
         title: Option<&str>,
         description: Option<Option<&str>>,
+        is_protected: Option<bool>,
     ) -> Result<bool> {
-        let sql = "UPDATE videos SET title = COALESCE($2, title), description = CASE WHEN $3 THEN $4 ELSE description END, updated_at = $5 WHERE id = $1";
+        let sql = "UPDATE videos SET title = COALESCE($2, title), description = CASE WHEN $3 THEN $4 ELSE description END, \
+                   is_protected = COALESCE($5, is_protected), updated_at = $6 WHERE id = $1";
         write!(self, pool => sqlx::query(sql)
             .bind(id)
             .bind(title)
             .bind(description.is_some())
             .bind(description.flatten())
+            .bind(is_protected)
             .bind(Micros::now())
             .execute(pool)
             .await
@@ -191,6 +195,21 @@ impl Store {
         })
     }
 
+    /// Keeps rules from removing videos, or lets them; those that there were.
+    pub(crate) async fn protect_videos(&self, ids: &[i64], is_protected: bool) -> Result<Vec<i64>> {
+        let sql = "UPDATE videos SET is_protected = $2, updated_at = $3 WHERE id = $1 AND deleted_at IS NULL";
+        write!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let mut done = Vec::new();
+            for id in ids {
+                let changed = sqlx::query(sql).bind(id).bind(is_protected).bind(Micros::now()).execute(&mut *tx).await?;
+                done.extend((changed.rows_affected() == 1).then_some(*id));
+            }
+            tx.commit().await?;
+            Ok(done)
+        })
+    }
+
     /// Puts videos into the trash, or takes them out; those that were not there, or were.
     pub(crate) async fn bin_videos(&self, ids: &[i64], into: bool) -> Result<Vec<i64>> {
         let sql = if into {
@@ -229,45 +248,5 @@ impl Store {
             }
             tx.commit().await
         })
-    }
-
-    /// Videos that were put into the trash before `at`.
-    pub(crate) async fn deleted_before(&self, at: Micros) -> Result<Vec<Video>> {
-        let sql = "SELECT * FROM videos WHERE deleted_at < $1 ORDER BY id LIMIT 1000";
-        read!(self, pool => sqlx::query_as(sql).bind(at).fetch_all(pool).await)
-    }
-
-    /// Removes a video that is still in the trash, and notes that it did. False when it was taken out.
-    pub(crate) async fn remove_deleted(&self, video: &Video) -> Result<bool> {
-        let note = "INSERT INTO removals (removed_at, video_id, title, bytes, reason, detail) VALUES ($1, $2, $3, $4, 'trash', '')";
-        write!(self, pool => {
-            let mut tx = pool.begin().await?;
-            let sql = "SELECT COUNT(*) FROM videos WHERE id = $1 AND deleted_at IS NOT NULL";
-            let there: i64 = sqlx::query_scalar(sql).bind(video.id).fetch_one(&mut *tx).await?;
-            if there == 0 {
-                return Ok(false);
-            }
-            // Told while there is something to tell of; a row that is taken out at this moment rolls it back.
-            tell!(tx, Topic::VideoDeleted, outbox::Video, video.id, json!({"permanent": true}));
-            let sql = "DELETE FROM videos WHERE id = $1 AND deleted_at IS NOT NULL";
-            if sqlx::query(sql).bind(video.id).execute(&mut *tx).await?.rows_affected() == 0 {
-                return Ok(false);
-            }
-            sqlx::query(note)
-                .bind(Micros::now())
-                .bind(video.id)
-                .bind(&video.title)
-                .bind(video.file_size.unwrap_or(0))
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
-            Ok(true)
-        })
-    }
-
-    /// What was removed, and why.
-    #[cfg(test)]
-    pub(crate) async fn removals(&self) -> Result<Vec<(i64, String)>> {
-        read!(self, pool => sqlx::query_as("SELECT video_id, reason FROM removals ORDER BY id").fetch_all(pool).await)
     }
 }

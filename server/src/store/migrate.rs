@@ -10,6 +10,11 @@ use super::{Pools, Store};
 const FILES: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("../../../migrations/0001_start.sql")),
     (
+        2,
+        "retention and sessions",
+        include_str!("../../../migrations/0002_retention_and_sessions.sql"),
+    ),
+    (
         3,
         "webhooks",
         include_str!("../../../migrations/0003_webhooks.sql"),
@@ -33,16 +38,20 @@ impl Store {
     /// # Errors
     /// When a statement fails, or the database has migrations that this program does not know.
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+        self.apply(FILES).await
+    }
+
+    async fn apply(&self, files: &[(i64, &'static str, &str)]) -> anyhow::Result<()> {
         match &self.pools {
-            Pools::Sqlite { writes, .. } => migrator(Engine::Sqlite).run(writes).await?,
-            Pools::Postgres(pool) => migrator(Engine::Postgres).run(pool).await?,
+            Pools::Sqlite { writes, .. } => migrator(Engine::Sqlite, files).run(writes).await?,
+            Pools::Postgres(pool) => migrator(Engine::Postgres, files).run(pool).await?,
         }
         Ok(())
     }
 }
 
-fn migrator(engine: Engine) -> Migrator {
-    let migrations = FILES.iter().map(|(version, name, text)| {
+fn migrator(engine: Engine, files: &[(i64, &'static str, &str)]) -> Migrator {
+    let migrations = files.iter().map(|(version, name, text)| {
         let sql = sqlx::AssertSqlSafe(text_for(engine, text));
         let sql = sqlx::SqlSafeStr::into_sql_str(sql);
         Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
@@ -83,4 +92,48 @@ fn text_for(engine: Engine, text: &str) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::unmigrated;
+    use super::*;
+
+    async fn run(store: &Store, sql: &'static str) {
+        write!(store, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+    }
+
+    #[test]
+    fn the_files_are_numbered_in_order() {
+        let numbers: Vec<i64> = FILES.iter().map(|(number, ..)| *number).collect();
+        assert_eq!(
+            numbers,
+            (1..=i64::try_from(FILES.len()).unwrap()).collect::<Vec<_>>()
+        );
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_recorded_belongs_to_its_source() {
+        for (store, _folder) in unmigrated().await {
+            store.apply(FILES.get(..1).unwrap()).await.unwrap();
+            run(&store, "INSERT INTO sources (name, protocol, url, retention_days, created_at, updated_at) VALUES ('Hall', 'rtmp', 'rtmp://h/x', 9, 1, 1)").await;
+            run(&store, "INSERT INTO tasks (source_id, source_name, status, ended_at, created_at, updated_at) VALUES (1, 'Hall', 'completed', 77, 1, 1)").await;
+            for task in ["1", "NULL"] {
+                let sql = format!(
+                    "INSERT INTO videos (task_id, title, file_name, source_type, file_type, status, created_at, updated_at) \
+                     VALUES ({task}, 't', 'a.mp4', 'recorded', 'video', 'pending', 5, 5)"
+                );
+                write!(store, pool => sqlx::query(sqlx::AssertSqlSafe(sql)).execute(pool).await.map(drop))
+                    .unwrap();
+            }
+            store.migrate().await.unwrap();
+            store.migrate().await.unwrap();
+            let sql = "SELECT source_id, recorded_at, is_protected FROM videos ORDER BY id";
+            let rows: Vec<(Option<i64>, Option<i64>, bool)> =
+                read!(store, pool => sqlx::query_as(sql).fetch_all(pool).await).unwrap();
+            assert_eq!(rows, [(Some(1), Some(77), false), (None, None, false)]);
+            let policy = store.retention().await.unwrap();
+            assert!(!policy.is_active && policy.keep_published);
+        }
+    }
 }

@@ -8,8 +8,6 @@
 //! ```
 //! What a person was told is saved is on the disk: SQLite runs with `synchronous=FULL`.
 
-mod migrate;
-
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -48,9 +46,12 @@ pub(crate) mod extras;
 pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod library;
+mod migrate;
 pub(crate) mod now;
 pub(crate) mod outbox;
+pub(crate) mod retention;
 pub(crate) mod schedules;
+pub(crate) mod sessions;
 pub(crate) mod sources;
 pub(crate) mod tasks;
 pub(crate) mod uploads;
@@ -91,6 +92,12 @@ impl Store {
     /// # Errors
     /// A URL of another engine, a database that can't be opened, or that a newer version of this program wrote.
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+        let store = Self::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn connect(url: &str) -> anyhow::Result<Self> {
         let pools = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)?.application_name("mediastack");
             let pool = PgPoolOptions::new()
@@ -121,7 +128,6 @@ impl Store {
         };
         let store = Self { pools };
         store.refuse_foreign().await?;
-        store.migrate().await?;
         Ok(store)
     }
 
@@ -198,10 +204,19 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 pub(crate) mod tests {
     use super::*;
 
-    /// A new store: SQLite, or a database of its own on the server that `MEDIASTACK_TEST_POSTGRES` names.
+    /// A new store: SQLite, and a database of its own on the server that `MEDIASTACK_TEST_POSTGRES` names.
     pub(crate) async fn stores() -> Vec<(Store, tempfile::TempDir)> {
+        let all = unmigrated().await;
+        for (store, _) in &all {
+            store.migrate().await.unwrap();
+        }
+        all
+    }
+
+    /// As [`stores`], without any table.
+    pub(crate) async fn unmigrated() -> Vec<(Store, tempfile::TempDir)> {
         let folder = tempfile::tempdir().unwrap();
-        let sqlite = Store::open(&format!("sqlite:{}", folder.path().join("m.db").display()))
+        let sqlite = Store::connect(&format!("sqlite:{}", folder.path().join("m.db").display()))
             .await
             .unwrap();
         let mut all = vec![(sqlite, folder)];
@@ -214,7 +229,7 @@ pub(crate) mod tests {
                 .unwrap();
             let (base, query) = server.split_once('?').unwrap_or((&server, ""));
             let (base, _) = base.rsplit_once('/').unwrap();
-            let store = Store::open(&format!("{base}/{name}?{query}")).await.unwrap();
+            let store = Store::connect(&format!("{base}/{name}?{query}")).await.unwrap();
             all.push((store, tempfile::tempdir().unwrap()));
         }
         all

@@ -200,10 +200,11 @@ impl Store {
         let end = "UPDATE tasks SET status = $2, file_size = $3, duration_us = $4, reconnects = $5, gaps = $6, error_message = $7, \
                    ended_at = $8, updated_at = $8, last_media_at = $9 WHERE id = $1 AND status IN ('pending', 'recording')";
         let add = "INSERT INTO videos (task_id, category_id, title, description, file_name, file_size, duration_us, \
-                   source_type, file_type, status, tracks, gaps, created_at, updated_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12) RETURNING id";
+                   source_type, file_type, status, tracks, gaps, created_at, updated_at, recorded_at, source_id) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12, $12, \
+                   (SELECT source_id FROM tasks WHERE id = $1)) RETURNING id";
         let extend = "UPDATE videos SET file_name = $2, file_size = COALESCE(file_size, 0) + $3, duration_us = COALESCE(duration_us, 0) + $4, \
-                      gaps = $5, updated_at = $6 WHERE id = $1";
+                      gaps = $5, recorded_at = $6, updated_at = $6 WHERE id = $1";
         let part = "INSERT INTO video_parts (video_id, position, file_name, file_size, duration_us) \
                     VALUES ($1, (SELECT COUNT(*) FROM video_parts WHERE video_id = $1), $2, $3, $4)";
         let now = Micros::now();

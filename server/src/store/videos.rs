@@ -31,6 +31,8 @@ pub(crate) struct Video {
     pub(crate) clip_from_us: Option<i64>,
     pub(crate) clip_to_us: Option<i64>,
     pub(crate) deleted_at: Option<Micros>,
+    /// No rule removes it.
+    pub(crate) is_protected: bool,
     pub(crate) created_at: Micros,
     pub(crate) updated_at: Micros,
 }
@@ -60,8 +62,9 @@ impl Store {
     /// Puts a video into the library, to be reviewed.
     pub(crate) async fn add_video(&self, new: &NewVideo) -> Result<i64> {
         let sql = "INSERT INTO videos (task_id, category_id, title, description, file_name, file_size, duration_us, \
-                   source_type, file_type, status, tracks, gaps, created_at, updated_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12) RETURNING id";
+                   source_type, file_type, status, tracks, gaps, created_at, updated_at, source_id) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12, \
+                   (SELECT source_id FROM tasks WHERE id = $1)) RETURNING id";
         write!(self, pool => {
             let mut tx = pool.begin().await?;
             let id: i64 = sqlx::query_scalar(sql)

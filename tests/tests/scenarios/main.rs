@@ -29,6 +29,7 @@ mod serve_contract;
 mod serve_library;
 mod serve_operations;
 mod serve_recording;
+mod serve_retention;
 mod serve_schedule;
 mod serve_webhooks;
 mod signals;

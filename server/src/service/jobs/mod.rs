@@ -44,7 +44,7 @@ pub(crate) use audio::{AudioPayload, AudioResult};
 pub(crate) use import::{ImportPayload, is_good};
 pub(crate) use requests::Trim;
 pub(crate) use run::WORKERS;
-pub(crate) use source::{file_type, to_bytes, to_micros};
+pub(crate) use source::{file_type, path_of, to_bytes, to_micros};
 pub(crate) use trim::{TrimPayload, TrimResult};
 
 /// The queue and who works on it. Cheap to clone.

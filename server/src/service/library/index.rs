@@ -55,6 +55,9 @@ impl Index {
                 && filter.category_id.is_none_or(|id| entry.category_id == Some(id))
                 && filter.file_type.is_none_or(|kind| entry.file_type == kind)
                 && filter.source_type.is_none_or(|kind| entry.source_type == kind)
+                && filter
+                    .is_protected
+                    .is_none_or(|wanted| entry.is_protected == wanted)
                 && (filter.tag_ids.is_empty() || entry.tags.iter().any(|tag| filter.tag_ids.contains(tag)))
                 && found.is_none_or(|found| found.contains(&entry.id))
         };

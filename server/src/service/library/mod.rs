@@ -66,6 +66,8 @@ pub(crate) struct Filter {
     pub(crate) file_type: Option<FileType>,
     /// From there.
     pub(crate) source_type: Option<SourceType>,
+    /// What no rule removes, or the others.
+    pub(crate) is_protected: Option<bool>,
     /// Of the trash instead.
     pub(crate) trash: bool,
     /// The order.
@@ -142,6 +144,7 @@ impl Library {
     pub(crate) async fn list(&self, mut filter: Filter, viewer: &Viewer) -> Result<Arc<Page>, Fault> {
         if !viewer.admin {
             filter.status = Some(VideoStatus::Published);
+            filter.is_protected = None;
             filter.trash = false;
         }
         let generation = self.events.generation();
@@ -266,15 +269,16 @@ impl Library {
         self.one(id, &Viewer::administrator()).await
     }
 
-    /// Changes title and description.
+    /// Changes title and description, and whether rules may remove it.
     ///
     /// # Errors
     /// `NotFound`, `Invalid`.
-    pub(crate) async fn set_words(
+    pub(crate) async fn change(
         &self,
         id: i64,
         title: Option<&str>,
         description: Option<Option<&str>>,
+        is_protected: Option<bool>,
     ) -> Result<Listed, Fault> {
         let mut wrong = Vec::new();
         if title.is_some_and(|title| title.trim().is_empty() || title.chars().count() > 128) {
@@ -296,7 +300,9 @@ impl Library {
             return Err(Fault::Invalid(wrong));
         }
         self.for_admin(id).await?;
-        self.store.set_video_words(id, title, description).await?;
+        self.store
+            .change_video(id, title, description, is_protected)
+            .await?;
         self.changed(&[id]);
         self.for_admin(id).await
     }
@@ -328,6 +334,15 @@ impl Library {
             return Err(Fault::bad("Some tags not found"));
         }
         let done = self.store.set_videos_tags(&few(ids)?, tags).await?;
+        Ok(self.batch(ids, done))
+    }
+
+    /// Keeps rules from removing videos, or lets them.
+    ///
+    /// # Errors
+    /// `Invalid` for too many.
+    pub(crate) async fn protect(&self, ids: &[i64], is_protected: bool) -> Result<Batch, Fault> {
+        let done = self.store.protect_videos(&few(ids)?, is_protected).await?;
         Ok(self.batch(ids, done))
     }
 

@@ -157,10 +157,10 @@ async fn visitors_see_what_is_published_and_changes_show_at_once() {
         );
         shelf
             .library
-            .set_words(one, Some("uno"), Some(Some("text")))
+            .change(one, Some("uno"), Some(Some("text")), Some(true))
             .await
             .unwrap();
-        let changed = shelf.library.set_words(one, None, Some(None)).await.unwrap();
+        let changed = shelf.library.change(one, None, Some(None), None).await.unwrap();
         assert_eq!(
             (changed.video.title.as_str(), changed.video.description),
             ("uno", None)

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::run::tell_low;
 use super::*;
-use crate::domain::status::{DeliveryStatus, TaskStatus, VideoStatus};
+use crate::domain::status::{DeliveryStatus, RemovalReason, TaskStatus, VideoStatus};
 use crate::service::monitor::Sample;
+use crate::store::retention::{By, Note};
 use crate::store::schedules::tests::source;
 use crate::store::tasks::{Ending, NewTask};
 use crate::store::tests::stores;
@@ -107,9 +108,23 @@ async fn what_changes_is_told_with_it_and_only_to_those_who_want_it() {
         }
         store.bin_videos(&[video], true).await.unwrap();
         store.bin_videos(&[video], false).await.unwrap();
-        store.bin_videos(&[video], true).await.unwrap();
-        let row = store.video(video).await.unwrap().unwrap();
-        assert!(store.remove_deleted(&row).await.unwrap());
+        let note = |reason| Note {
+            video_id: video,
+            title: "Hall".to_owned(),
+            bytes: 10,
+            reason,
+            detail: "a limit".to_owned(),
+        };
+        let binned = store
+            .bin_by_rule(&[note(RemovalReason::Age)], false)
+            .await
+            .unwrap();
+        assert_eq!(binned, [video]);
+        let gone = store
+            .remove_video(&note(RemovalReason::Trash), By::Trash, "a.mp4", &[], Micros(0))
+            .await
+            .unwrap();
+        assert!(gone.is_some());
         for online in [false, true, true, false] {
             store.note_source_check(source_id, online, None).await.unwrap();
         }
@@ -139,7 +154,18 @@ async fn what_changes_is_told_with_it_and_only_to_those_who_want_it() {
         assert_eq!(told[2].1["source_name"], "Hall");
         assert_eq!(told[4].1["permanent"], false);
         assert_eq!(told[5].1["restored"], true);
-        assert_eq!(told[7].1["permanent"], true);
+        assert_eq!(
+            (
+                &told[6].1["permanent"],
+                &told[6].1["reason"],
+                &told[6].1["detail"]
+            ),
+            (&json!(false), &json!("age"), &json!("a limit"))
+        );
+        assert_eq!(
+            (&told[7].1["permanent"], &told[7].1["reason"]),
+            (&json!(true), &json!("trash"))
+        );
         assert_eq!(messages(&store, other.row.id).await.len(), 2);
         let text = format!("{told:?}");
         assert!(!text.contains("rtmp://"), "no address of a source: {text}");

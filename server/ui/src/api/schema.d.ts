@@ -124,6 +124,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sessions of one's own account, newest first. */
+        get: operations["auth_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions/end-others": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End all of one's own sessions but this one. */
+        post: operations["auth_end_others"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of one's own sessions: its token is void from now on. */
+        delete: operations["auth_end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/categories": {
         parameters: {
             query?: never;
@@ -169,7 +220,7 @@ export interface paths {
         };
         /**
          * What happens, as server-sent events: one for each change, named by its type; `live` with all running recordings every two seconds;
-         *     `resync` when some were missed and the lists are to be read anew.
+         *     `resync` when some were missed and the lists are to be read anew. It ends with the session.
          */
         get: operations["system_events"];
         put?: never;
@@ -276,6 +327,75 @@ export interface paths {
         get: operations["system_ready"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is removed by itself, and how much there is. */
+        get: operations["retention_state"];
+        /** Change what is removed by itself. The rules are applied within minutes, or by `run`. */
+        put: operations["retention_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/retention/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What would be removed now if retention were active: with what is given in place of what is saved. Nothing is removed or saved. */
+        post: operations["retention_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/retention/removals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was removed by rules, and what left the trash for good; newest first. */
+        get: operations["retention_removals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/retention/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Apply the rules now. Videos go to the trash, from where they can be taken back; for want of free space they go at once. */
+        post: operations["retention_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -892,6 +1012,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/videos/batch-protect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep the rules of retention from removing videos, or let them. */
+        post: operations["videos_batch_protect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/videos/batch-publish": {
         parameters: {
             query?: never;
@@ -987,7 +1124,7 @@ export interface paths {
         };
         /** One video. A visitor sees that a locked one is there, and not its picture. */
         get: operations["videos_one"];
-        /** Change title and description. */
+        /** Change title and description, and whether retention may remove it. */
         put: operations["videos_change"];
         post?: never;
         /** Put a video into the trash, from where it can be taken for a day. */
@@ -1658,6 +1795,27 @@ export interface components {
             /** @description Unknown ones are skipped. */
             source_ids: number[];
         };
+        /** @description A video that would go. */
+        CandidateView: {
+            /**
+             * Format: int64
+             * @description Bytes of files that nothing else has.
+             */
+            bytes: number;
+            created_at: components["schemas"]["Micros"];
+            /** @description The limit and what was measured, for people. */
+            detail: string;
+            reason: components["schemas"]["RemovalReason"];
+            /**
+             * Format: int64
+             * @description The source that it is a recording of.
+             */
+            source_id?: number | null;
+            source_name?: string | null;
+            title: string;
+            /** Format: int64 */
+            video_id: number;
+        };
         /** @description A category as other objects show it. */
         CategoryRef: {
             /** Format: int64 */
@@ -1691,6 +1849,21 @@ export interface components {
             category_ids?: number[] | null;
             expires_at?: components["schemas"]["Micros"] | null;
             is_active?: boolean | null;
+        };
+        /** @description What is changed; what is absent stays. */
+        ChangedRetention: {
+            is_active?: boolean | null;
+            keep_published?: boolean | null;
+            /**
+             * Format: int64
+             * @description Null is off. At least the setting `min_free_space`.
+             */
+            min_free_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Null is no limit.
+             */
+            total_quota_bytes?: number | null;
         };
         /** @description What is changed; what is absent stays. */
         ChangedSource: {
@@ -1957,6 +2130,13 @@ export interface components {
              * @description The video that it is about.
              */
             video_id?: number | null;
+        };
+        /** @description How many videos stay although a rule would have them go. */
+        KeptView: {
+            /** @description Because they are protected. */
+            protected: number;
+            /** @description Because they are published. */
+            published: number;
         };
         /**
          * @description How serious it is, the most serious first.
@@ -2301,6 +2481,73 @@ export interface components {
             /** Format: int64 */
             width?: number;
         };
+        /** @description What was removed. */
+        RanView: {
+            /** Format: int64 */
+            removed_bytes: number;
+            removed_count: number;
+        };
+        /**
+         * @description Why a video was removed.
+         * @enum {string}
+         */
+        RemovalReason: "trash" | "age" | "source_quota" | "quota" | "free_space";
+        /** @description A removal. */
+        RemovalView: {
+            /** Format: int64 */
+            bytes: number;
+            /** @description The limit and what was measured, for people. */
+            detail: string;
+            /** Format: int64 */
+            id: number;
+            reason: components["schemas"]["RemovalReason"];
+            removed_at: components["schemas"]["Micros"];
+            title: string;
+            /** Format: int64 */
+            video_id: number;
+        };
+        /** @description What would go. */
+        RetentionPreviewView: {
+            /** @description In the order in which they would go; at most 1000. */
+            items: components["schemas"]["CandidateView"][];
+            kept: components["schemas"]["KeptView"];
+            /**
+             * Format: int64
+             * @description Bytes of all that would go.
+             */
+            total_bytes: number;
+            /** @description All that would go. */
+            total_count: number;
+        };
+        /** @description What is removed by itself. Ages and quotas of single sources are settings of the sources, and count while this is active. */
+        RetentionView: {
+            /**
+             * Format: int64
+             * @description Bytes of the media's disk that can be written.
+             */
+            free_bytes: number;
+            /** @description Nothing is removed by a rule while it is false. */
+            is_active: boolean;
+            /** @description Published videos stay. */
+            keep_published: boolean;
+            last_run_at?: components["schemas"]["Micros"] | null;
+            /**
+             * Format: int64
+             * @description Bytes of the media's disk that are kept free; null is off.
+             */
+            min_free_bytes?: number | null;
+            next_run_at?: components["schemas"]["Micros"] | null;
+            /**
+             * Format: int64
+             * @description Bytes of all videos, the trash aside, that are kept; null is no limit.
+             */
+            total_quota_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of all videos, the trash aside.
+             */
+            used_bytes: number;
+        };
         /**
          * @description How a planned run of a schedule ended.
          * @enum {string}
@@ -2382,6 +2629,20 @@ export interface components {
             /** @description Shown this once. */
             secret: string;
         };
+        /** @description A sign-in that lasts. */
+        SessionView: {
+            /** @description Where it was signed in from. */
+            address: string;
+            created_at: components["schemas"]["Micros"];
+            /** @description Its token is void from then on. */
+            expires_at: components["schemas"]["Micros"];
+            id: string;
+            /** @description It is that of this request. */
+            is_current: boolean;
+            last_seen_at: components["schemas"]["Micros"];
+            /** @description What its browser or program called itself. */
+            user_agent: string;
+        };
         /** @description A setting in effect. */
         SettingView: {
             name: string;
@@ -2418,12 +2679,12 @@ export interface components {
             protocol: components["schemas"]["Protocol"];
             /**
              * Format: int64
-             * @description Bytes of its recordings that are kept; null is no limit.
+             * @description Bytes of its recordings that are kept while retention is active; null is no limit.
              */
             quota_bytes?: number | null;
             /**
              * Format: int64
-             * @description Days that its recordings are kept.
+             * @description Days that its recordings are kept while retention is active; 0 is for ever.
              */
             retention_days: number;
             state?: components["schemas"]["State"] | null;
@@ -2636,6 +2897,12 @@ export interface components {
             /** @description At most 100. */
             video_ids: number[];
         };
+        /** @description Videos, and whether rules may remove them. */
+        TheseProtected: {
+            is_protected: boolean;
+            /** @description At most 100. */
+            video_ids: number[];
+        };
         /** @description Videos and where they go. */
         TheseToCategory: {
             /** Format: int64 */
@@ -2825,6 +3092,8 @@ export interface components {
             gaps: Record<string, never>[];
             /** Format: int64 */
             id: number;
+            /** @description No rule of retention removes it. */
+            is_protected: boolean;
             /** @description A viewing code is needed to open it. */
             locked: boolean;
             reviewed_at?: components["schemas"]["Micros"] | null;
@@ -2876,6 +3145,8 @@ export interface components {
         /** @description What is changed; what is absent stays. */
         Words: {
             description?: string | null;
+            /** @description No rule of retention removes it; not null. */
+            is_protected?: boolean;
             /** @description 1 to 128 characters; not null. */
             title?: string;
         };
@@ -3106,6 +3377,66 @@ export interface operations {
             401: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
+        };
+    };
+    auth_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+        };
+    };
+    auth_end_others: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+        };
+    };
+    auth_end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
         };
     };
     catalogue_categories: {
@@ -3368,6 +3699,124 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            503: components["responses"]["Problem"];
+        };
+    };
+    retention_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+        };
+    };
+    retention_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedRetention"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    retention_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ChangedRetention"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionPreviewView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    retention_removals: {
+        parameters: {
+            query?: {
+                /** @description Those before this one. */
+                before_id?: number;
+                /** @description How many, 1 to 1000; 100 when it is absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalView"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    retention_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RanView"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };
     };
@@ -4478,6 +4927,8 @@ export interface operations {
                 status?: components["schemas"]["VideoStatus"];
                 file_type?: components["schemas"]["FileType"];
                 source_type?: components["schemas"]["SourceType"];
+                /** @description What no rule of retention removes, or the others. For administrators. */
+                is_protected?: boolean;
                 sort?: components["schemas"]["Sort"];
                 /** @description How many to leave out. */
                 skip?: number;
@@ -4578,6 +5029,31 @@ export interface operations {
             422: components["responses"]["Problem"];
         };
     };
+    videos_batch_protect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TheseProtected"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchView"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
     videos_batch_publish: {
         parameters: {
             query?: never;
@@ -4641,6 +5117,8 @@ export interface operations {
                 status?: components["schemas"]["VideoStatus"];
                 file_type?: components["schemas"]["FileType"];
                 source_type?: components["schemas"]["SourceType"];
+                /** @description What no rule of retention removes, or the others. For administrators. */
+                is_protected?: boolean;
                 sort?: components["schemas"]["Sort"];
                 /** @description How many to leave out. */
                 skip?: number;
@@ -4677,6 +5155,8 @@ export interface operations {
                 status?: components["schemas"]["VideoStatus"];
                 file_type?: components["schemas"]["FileType"];
                 source_type?: components["schemas"]["SourceType"];
+                /** @description What no rule of retention removes, or the others. For administrators. */
+                is_protected?: boolean;
                 sort?: components["schemas"]["Sort"];
                 /** @description How many to leave out. */
                 skip?: number;

@@ -1,17 +1,22 @@
 //! Who is signed in: passwords, tokens, and the accounts of administrators.
 //!
-//! A token is checked without the database: accounts and ended sessions are kept in memory and written through.
+//! A token is checked without the database: accounts and ended sessions are kept in memory and written through. A sign-in reads the
+//! account, so that what a command changed counts at once; sessions that a command ended are over within half a minute.
+//!
+//! Tries are counted for each network, and for each account; from where an account is signed in already they are counted apart, so
+//! that whoever guesses elsewhere doesn't shut its owner out.
 
-use std::collections::HashMap;
+mod sessions;
+
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use tokio::sync::Semaphore;
 
 use super::keys::Keys;
@@ -21,6 +26,9 @@ use crate::fault::{Fault, blocking};
 use crate::metrics::SIGN_INS;
 use crate::store::admins::Admin;
 use crate::store::{Store, is_unique_violation};
+
+pub(crate) use sessions::{Device, Session, Token};
+use sessions::{ISSUER, Seen, homes};
 
 /// Passwords that are hashed at a time. Each takes 19 MiB and a processor for 30 ms.
 const HASHES: usize = 2;
@@ -32,8 +40,9 @@ const DECOY: &str =
 /// Bytes of the longest password.
 const MAX_PASSWORD: usize = 1024;
 
-/// Bytes of the longest token that is looked at.
-const MAX_TOKEN: usize = 4096;
+/// Tries at an account at once, and how often there is another one.
+const TRIES: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+const A_TRY: Duration = Duration::from_secs(6);
 
 /// What a wrong name and a wrong password are answered.
 const WRONG_PAIR: &str = "Incorrect username or password";
@@ -46,9 +55,15 @@ pub(crate) struct Auth {
     validation: Validation,
     life: Duration,
     known: RwLock<Known>,
+    /// One reads at a time, so that what was read last is what is kept.
+    reading: tokio::sync::Mutex<()>,
+    /// When sessions were seen since that was last written.
+    seen: Mutex<Seen>,
     hashing: Arc<Semaphore>,
-    by_account: Limiter<String>,
     by_network: Limiter<IpAddr>,
+    by_account: Limiter<String>,
+    /// In place of `by_account` where the account is signed in.
+    by_home: Limiter<(i64, IpAddr)>,
 }
 
 #[derive(Debug, Default)]
@@ -56,51 +71,12 @@ struct Known {
     admins: HashMap<i64, Admin>,
     /// Sessions that were ended, until when they would have lasted.
     ended: HashMap<String, Micros>,
-}
-
-/// An administrator who is signed in.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Session {
-    /// The account.
-    pub(crate) admin_id: i64,
-    /// Its name.
-    pub(crate) username: String,
-    token_id: String,
-    expires_at: Micros,
-}
-
-/// What a token says.
-#[derive(Debug, Deserialize, Serialize)]
-struct Claims {
-    /// The administrator's name.
-    sub: String,
-    /// Who made it.
-    iss: String,
-    /// In seconds since 1970.
-    exp: u64,
-    iat: u64,
-    nbf: u64,
-    /// The token's own name.
-    jti: String,
-    /// The account's number.
-    uid: i64,
-    /// The version of the account's tokens.
-    ver: i64,
-}
-
-const ISSUER: &str = "mediastack";
-
-/// A token and how long it lasts.
-#[derive(Debug)]
-pub(crate) struct Token {
-    /// The JWT.
-    pub(crate) text: String,
-    /// How long it lasts.
-    pub(crate) life: Duration,
+    /// The networks that accounts are signed in from.
+    homes: HashSet<(i64, IpAddr)>,
 }
 
 impl Auth {
-    /// Reads the accounts; makes the first one when there is none.
+    /// Reads the accounts; makes the `first` one, of this name and password, when there is none.
     ///
     /// # Errors
     /// When the store fails.
@@ -108,7 +84,7 @@ impl Auth {
         store: &Store,
         keys: &Keys,
         life: Duration,
-        first: (&str, &str),
+        first: Option<(&str, &str)>,
     ) -> anyhow::Result<Self> {
         let key = keys.derive("tokens");
         let mut validation = Validation::new(Algorithm::HS256);
@@ -116,8 +92,10 @@ impl Auth {
         validation.validate_nbf = true;
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "sub"]);
-        if store.admins().await?.is_empty() {
-            let (name, password) = (first.0, first.1.to_owned());
+        if let Some((name, password)) = first
+            && store.admins().await?.is_empty()
+        {
+            let password = password.to_owned();
             let hashed = tokio::task::spawn_blocking(move || hash(&password)).await??;
             store.add_admin(name, &hashed).await?;
         }
@@ -128,17 +106,16 @@ impl Auth {
             validation,
             life,
             known: RwLock::default(),
+            reading: tokio::sync::Mutex::default(),
+            seen: Mutex::default(),
             hashing: Arc::new(Semaphore::new(HASHES)),
-            by_account: Limiter::new(
-                "sign_in_account",
-                NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
-                Duration::from_secs(6),
-            ),
             by_network: Limiter::new(
                 "sign_in_network",
                 NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN),
                 Duration::from_secs(2),
             ),
+            by_account: Limiter::new("sign_in_account", TRIES, A_TRY),
+            by_home: Limiter::new("sign_in_home", TRIES, A_TRY),
         };
         auth.reload().await?;
         Ok(auth)
@@ -146,6 +123,7 @@ impl Auth {
 
     /// Reads accounts and ended sessions again.
     pub(crate) async fn reload(&self) -> Result<(), Fault> {
+        let _one = self.reading.lock().await;
         let admins = self
             .store
             .admins()
@@ -153,11 +131,17 @@ impl Auth {
             .into_iter()
             .map(|admin| (admin.id, admin))
             .collect();
-        let ended = self.store.revoked_tokens().await?.into_iter().collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { admins, ended };
-        self.by_account.forget();
-        self.by_network.forget();
+        let ended = self.store.ended_sessions().await?.into_iter().collect();
+        let homes = homes(&self.store.sessions().await?);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { admins, ended, homes };
         Ok(())
+    }
+
+    /// Forgets who has been quiet.
+    pub(crate) fn forget(&self) {
+        self.by_network.forget();
+        self.by_account.forget();
+        self.by_home.forget();
     }
 
     fn with<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
@@ -168,88 +152,32 @@ impl Auth {
     ///
     /// # Errors
     /// `Unauthorized` for a wrong pair, in the time that a right one takes; `TooMany` for too many tries.
-    pub(crate) async fn sign_in(&self, name: &str, password: &str, from: IpAddr) -> Result<Token, Fault> {
-        self.by_network.check(&network(from))?;
-        self.by_account
-            .check(&name.chars().take(64).collect::<String>().to_lowercase())?;
-        let admin = self.with(|known| {
-            known
-                .admins
-                .values()
-                .find(|admin| admin.username == name)
-                .cloned()
-        });
-        let stored = admin
-            .as_ref()
-            .map_or_else(|| DECOY.to_owned(), |admin| admin.password_hash.clone());
-        let right = self.verify(password, stored.clone()).await?;
+    pub(crate) async fn sign_in(&self, name: &str, password: &str, device: &Device) -> Result<Token, Fault> {
+        let from = network(device.address);
+        self.by_network.check(&from)?;
+        // No name has what a database can't keep.
+        let admin = match name.contains('\0') {
+            true => None,
+            false => self.store.admin_named(name).await?,
+        };
+        let home = admin.as_ref().map(|admin| (admin.id, from));
+        match home.filter(|home| self.with(|known| known.homes.contains(home))) {
+            Some(home) => self.by_home.check(&home)?,
+            None => self.by_account.check(&account(name))?,
+        }
+        let stored = admin.as_ref().map(|admin| admin.password_hash.as_str());
+        let right = self.verify(password, stored).await?;
         let Some(admin) = admin.filter(|_| right) else {
             SIGN_INS.count("wrong");
-            tracing::warn!(network = %network(from), "a sign-in was refused");
+            tracing::warn!(network = %from, "a sign-in was refused");
             return Err(Fault::Unauthorized(WRONG_PAIR.to_owned()));
         };
         SIGN_INS.count("right");
-        if !stored.starts_with("$argon2") {
+        if !admin.password_hash.starts_with("$argon2") {
             let new = self.hash(password).await?;
             self.store.set_admin_password(admin.id, &new, false).await?;
         }
-        self.store.note_admin_login(admin.id).await?;
-        self.reload().await?;
-        self.token(&admin)
-    }
-
-    fn token(&self, admin: &Admin) -> Result<Token, Fault> {
-        let now = u64::try_from(Micros::now().0 / 1_000_000).unwrap_or(0);
-        let claims = Claims {
-            sub: admin.username.clone(),
-            iss: ISSUER.to_owned(),
-            exp: now.saturating_add(self.life.as_secs()),
-            iat: now,
-            nbf: now,
-            jti: uuid::Uuid::new_v4().simple().to_string(),
-            uid: admin.id,
-            ver: admin.token_version,
-        };
-        let text = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing);
-        let text = text.map_err(|error| Fault::internal(format!("sign a token: {error}")))?;
-        Ok(Token {
-            text,
-            life: self.life,
-        })
-    }
-
-    /// Whose token it is; `None` for one that is wrong in any way, expired or ended.
-    pub(crate) fn session(&self, token: &str) -> Option<Session> {
-        if token.len() > MAX_TOKEN {
-            return None;
-        }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation)
-            .ok()?
-            .claims;
-        self.with(|known| {
-            let admin = known.admins.get(&claims.uid)?;
-            let good = admin.username == claims.sub
-                && admin.token_version == claims.ver
-                && !known.ended.contains_key(&claims.jti);
-            good.then(|| Session {
-                admin_id: admin.id,
-                username: admin.username.clone(),
-                token_id: claims.jti,
-                expires_at: Micros(
-                    i64::try_from(claims.exp)
-                        .unwrap_or(i64::MAX)
-                        .saturating_mul(1_000_000),
-                ),
-            })
-        })
-    }
-
-    /// Ends a session.
-    pub(crate) async fn sign_out(&self, session: &Session) -> Result<(), Fault> {
-        self.store
-            .revoke_token(&session.token_id, session.expires_at)
-            .await?;
-        self.reload().await
+        self.begin(&admin, device).await
     }
 
     /// Changes the password of who is signed in and ends all sessions of the account, this one too.
@@ -261,23 +189,22 @@ impl Auth {
         session: &Session,
         old: &str,
         new: &str,
+        device: &Device,
     ) -> Result<Token, Fault> {
-        self.by_account.check(&session.username.to_lowercase())?;
+        self.by_home.check(&(session.admin_id, network(device.address)))?;
         let stored = self.with(|known| {
             known
                 .admins
                 .get(&session.admin_id)
                 .map(|admin| admin.password_hash.clone())
         });
-        if !self
-            .verify(old, stored.unwrap_or_else(|| DECOY.to_owned()))
-            .await?
-        {
+        if !self.verify(old, stored.as_deref()).await? {
             return Err(Fault::bad("The current password is wrong"));
         }
         self.set_password(session.admin_id, new).await?;
         let admin = self.with(|known| known.admins.get(&session.admin_id).cloned());
-        self.token(&admin.ok_or_else(|| Fault::Unauthorized(WRONG_PAIR.to_owned()))?)
+        let admin = admin.ok_or_else(|| Fault::Unauthorized(WRONG_PAIR.to_owned()))?;
+        self.begin(&admin, device).await
     }
 
     /// Sets a password and ends all sessions of the account.
@@ -346,15 +273,31 @@ impl Auth {
         .await
     }
 
-    async fn verify(&self, password: &str, stored: String) -> Result<bool, Fault> {
+    /// Whether it is the password that `stored` is of. It takes as long when nothing is stored.
+    async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Fault> {
         if password.len() > MAX_PASSWORD {
             return Ok(false);
         }
         let place = self.place().await?;
         let password = password.to_owned();
+        let known = stored.is_some();
+        let stored = stored.unwrap_or(DECOY).to_owned();
+        // Hashes of an import take another time. While one is left every try takes both, so that the time tells no name.
+        let other = if stored.starts_with("$2") {
+            Some(DECOY.to_owned())
+        } else {
+            self.with(|known| {
+                let mut hashes = known.admins.values().map(|admin| &admin.password_hash);
+                hashes.find(|hash| hash.starts_with("$2")).cloned()
+            })
+        };
         blocking(move || {
             let _place = place;
-            Ok::<_, Fault>(verify(&password, &stored))
+            let right = verify(&password, &stored);
+            if let Some(other) = other {
+                std::hint::black_box(verify(&password, &other));
+            }
+            Ok::<_, Fault>(known && right)
         })
         .await
     }
@@ -363,6 +306,11 @@ impl Auth {
         let place = Arc::clone(&self.hashing).acquire_owned().await;
         place.map_err(|_| Fault::Unavailable("the server is stopping".to_owned()))
     }
+}
+
+/// The name of an account, for counting tries.
+fn account(name: &str) -> String {
+    name.chars().take(64).collect::<String>().to_lowercase()
 }
 
 fn good_password(text: &str) -> Result<(), Fault> {
@@ -394,5 +342,4 @@ fn verify(password: &str, stored: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "auth_tests.rs"]
 mod tests;

@@ -1,7 +1,6 @@
 import { ElMessage } from 'element-plus/es/components/message/index';
 import { useI18n } from 'vue-i18n';
 import { api, ok } from '@/api/client';
-import { ask } from '@/api/soon';
 import { each, inBatches, type Outcome } from '@/lib/batch';
 import { words } from '@/lib/words';
 import { useUndo } from './useUndo';
@@ -29,7 +28,7 @@ export function useBatch() {
     return tell(await inBatches(ids, (some) => ok(api.POST('/api/videos/batch-offline', body(some)))), 'offline');
   }
   async function protect(ids: number[], is_protected: boolean): Promise<boolean> {
-    return tell(await inBatches(ids, (video_ids) => ask('POST', '/api/videos/batch-protect', { body: { video_ids, is_protected } })), is_protected ? 'protected' : 'unprotected');
+    return tell(await inBatches(ids, (video_ids) => ok(api.POST('/api/videos/batch-protect', { body: { video_ids, is_protected } }))), is_protected ? 'protected' : 'unprotected');
   }
   async function restore(ids: number[]): Promise<boolean> {
     return tell(await each(ids, (id) => ok(api.POST('/api/videos/{id}/restore', { params: { path: { id } } }))), 'restored');

@@ -142,10 +142,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     document.info.title.clone_from(&app.config.app_name);
     // As bytes: its tree takes ten times as much memory. One that can't be written is empty.
     let document = Bytes::from(document.to_json().unwrap_or_default());
-    let docs =
-        utoipa_swagger_ui::SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+    let docs: Router<Arc<App>> = utoipa_swagger_ui::SwaggerUi::new("/docs")
+        .config(utoipa_swagger_ui::Config::from("/openapi.json"))
+        .into();
     routes
-        .merge(docs)
+        .merge(docs.layer(middleware::map_response(site::guarded)))
         .merge(reference::routes(document))
         .fallback(site::fallback)
         .method_not_allowed_fallback(|| async {

@@ -116,6 +116,12 @@ fn page(status: StatusCode, headers: &HeaderMap, head: bool) -> Response {
     response
 }
 
+/// As a page of ours, for pages that others made.
+pub(super) async fn guarded(mut response: Response) -> Response {
+    guard(&mut response);
+    response
+}
+
 fn guard(response: &mut Response) {
     let out = response.headers_mut();
     for (name, value) in [

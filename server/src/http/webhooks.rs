@@ -14,7 +14,7 @@ use super::extract::{Admin, Json, Path};
 use super::problem::Problem;
 use crate::app::App;
 use crate::domain::status::{DeliveryStatus, Topic};
-use crate::domain::time::Micros;
+use crate::domain::time::{Micros, present};
 use crate::fault::Fault;
 use crate::service::webhooks::{NewWebhook, Sent, Shown, WebhookChange};
 use crate::store::webhooks::Delivery;
@@ -132,8 +132,7 @@ struct NewWebhookBody {
     /// `http` or `https`; user and password are sent as `Basic` credentials.
     url: String,
     /// At most 500 characters.
-    #[serde(default)]
-    description: String,
+    description: Option<String>,
     /// At least one.
     events: Vec<Topic>,
     #[serde(default = "yes")]
@@ -151,7 +150,7 @@ async fn create(
 ) -> Result<Response, Fault> {
     let new = NewWebhook {
         url: new.url,
-        description: new.description,
+        description: new.description.unwrap_or_default(),
         events: new.events,
         is_active: new.is_active,
     };
@@ -167,7 +166,10 @@ async fn create(
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangedWebhook {
     url: Option<String>,
-    description: Option<String>,
+    /// Null is none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
     events: Option<Vec<Topic>>,
     is_active: Option<bool>,
 }
@@ -183,7 +185,7 @@ async fn change(
 ) -> Result<axum::Json<WebhookView>, Fault> {
     let change = WebhookChange {
         url: to.url,
-        description: to.description,
+        description: to.description.map(Option::unwrap_or_default),
         events: to.events,
         is_active: to.is_active,
     };

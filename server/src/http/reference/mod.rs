@@ -96,7 +96,7 @@ fn page(document: &Value) -> String {
                 "<li><a href=\"#{}\"><b class={1}>{1}</b> {2}</a></li>",
                 operation.id(),
                 operation.method,
-                prose(operation.summary())
+                prose(first_sentence(operation.summary()))
             );
             main += &show(operation, &schemas);
         }
@@ -115,6 +115,12 @@ fn page(document: &Value) -> String {
          Requests of an administrator have the header <code>Authorization: Bearer …</code> with the token of a sign-in. \
          A refusal is a problem (RFC 9457) whose <code>detail</code> says why.</p></header>{main}</main></body></html>"
     )
+}
+
+/// What fits into a list of contents.
+fn first_sentence(text: &str) -> &str {
+    let ends = ["; ", ". "].into_iter().filter_map(|end| text.find(end));
+    text[..ends.min().unwrap_or(text.len())].trim_end_matches('.')
 }
 
 fn operations(document: &Value) -> Vec<Operation<'_>> {

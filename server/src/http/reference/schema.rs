@@ -21,6 +21,10 @@ impl<'a> Schemas<'a> {
     /// The type of a schema in words, in HTML.
     pub(super) fn kind(&self, schema: &Value) -> String {
         if let Some(name) = schema["$ref"].as_str().and_then(|to| to.strip_prefix(PREFIX)) {
+            let target = &self.0["components"]["schemas"][name];
+            if target["format"].is_string() {
+                return self.kind(target);
+            }
             return format!("<a href=\"#schema-{0}\">{0}</a>", escape(name));
         }
         for key in ["oneOf", "anyOf", "allOf"] {

@@ -1889,6 +1889,7 @@ export interface components {
         };
         /** @description What is changed; what is absent stays. The address as it is shown changes nothing. */
         ChangedWebhook: {
+            /** @description Null is none. */
             description?: string | null;
             events?: components["schemas"]["Topic"][] | null;
             is_active?: boolean | null;
@@ -2380,7 +2381,7 @@ export interface components {
         /** @description A new webhook. */
         NewWebhookBody: {
             /** @description At most 500 characters. */
-            description?: string;
+            description?: string | null;
             /** @description At least one. */
             events: components["schemas"]["Topic"][];
             is_active?: boolean;

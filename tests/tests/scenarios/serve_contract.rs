@@ -310,6 +310,10 @@ fn a_code_locks_everything_of_its_category_and_its_end_locks_it_again() {
     let about = json!({"title": "Secret talk", "category_id": category});
     let id = admin.upload(&media("av_h264_aac_faststart.mp4"), &about)["video_id"].clone();
     let video = format!("/api/videos/{id}");
+    // The job of the upload makes one too, and the later picture takes the place of the other.
+    admin.until(&video, std::time::Duration::from_secs(30), |video| {
+        video["thumbnail"].is_string()
+    });
     admin.push(&format!("{video}/thumbnail/auto")).json(200);
     let mut visitor = server.visitor();
     assert_eq!(visitor.get(&format!("{video}/play")).status, 403, "not published");

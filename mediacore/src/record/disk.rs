@@ -14,6 +14,7 @@ use crate::mp4::{Fragment, Run};
 
 use super::journal::Record;
 use super::part::PartFile;
+use super::still::{Place, last_sync};
 
 /// From how many files in a round on one `syncfs` is cheaper than a `fdatasync` for each.
 const SYNCFS_FROM: usize = 12;
@@ -182,8 +183,17 @@ fn write_round(jobs: VecDeque<Job>) -> (VecDeque<Job>, bool) {
             samples: run.rows.len() as u64,
         };
         let more: Vec<_> = fragment.runs.iter().map(more).collect();
+        let syncs: Vec<_> = last_sync(&fragment.runs, fragment.head.len() as u64).collect();
         match synced.and_then(|()| lock(&part.file).enter_fragment(fragment, wall)) {
-            Ok(()) => entered.push((part, len, more)),
+            Ok(offset) => entered.push((
+                part,
+                Entered {
+                    len,
+                    more,
+                    syncs,
+                    offset,
+                },
+            )),
             Err(error) => part.fail(error, len),
         }
     }
@@ -194,13 +204,24 @@ fn write_round(jobs: VecDeque<Job>) -> (VecDeque<Job>, bool) {
     }
     let files: Vec<_> = entered.iter().map(|(part, ..)| part).collect();
     let synced = sync_all(&files, PartFile::sync_journal);
-    for ((part, len, more), synced) in entered.into_iter().zip(synced) {
+    for ((part, entered), synced) in entered.into_iter().zip(synced) {
         match synced {
-            Ok(()) => part.made_durable(len, &more),
-            Err(error) => part.fail(error, len),
+            Ok(()) => part.made_durable(&entered),
+            Err(error) => part.fail(error, entered.len),
         }
     }
     (later, full)
+}
+
+/// What is known of a fragment that the journal holds.
+struct Entered {
+    len: u64,
+    /// The tracks that it has samples of.
+    more: Vec<SafeTrack>,
+    /// Per `track_ID`: its last sync sample, counted from the fragment's begin.
+    syncs: Vec<(u32, Place)>,
+    /// Where it lies.
+    offset: u64,
 }
 
 /// Syncs one file of each part; many at once through the file system, whose error is then looked for file by file.
@@ -245,6 +266,8 @@ pub(super) struct Durable {
     pub(super) fragments: u64,
     /// The tracks that have something safe.
     pub(super) tracks: Vec<SafeTrack>,
+    /// Per `track_ID`: the last sync sample.
+    pub(super) syncs: Vec<(u32, Place)>,
 }
 
 /// What of a track is safe.
@@ -344,6 +367,13 @@ impl PartWriter {
         lock(&self.state).durable.clone()
     }
 
+    /// The last sync sample of a track that is durable.
+    pub(super) fn last_sync(&self, track: u32) -> Option<Place> {
+        let state = lock(&self.state);
+        let found = state.durable.syncs.iter().find(|(id, _)| *id == track);
+        found.map(|(_, place)| *place)
+    }
+
     pub(super) fn is_full(&self) -> bool {
         lock(&self.state).full
     }
@@ -371,12 +401,12 @@ impl PartWriter {
         !state.closing
     }
 
-    fn made_durable(&self, len: u64, more: &[SafeTrack]) {
+    fn made_durable(&self, entered: &Entered) {
         let mut state = lock(&self.state);
         state.full = false;
-        state.durable.bytes += len;
+        state.durable.bytes += entered.len;
         state.durable.fragments += 1;
-        for run in more {
+        for run in &entered.more {
             match state.durable.tracks.iter_mut().find(|track| track.id == run.id) {
                 Some(track) => {
                     track.end = run.end;
@@ -385,7 +415,14 @@ impl PartWriter {
                 None => state.durable.tracks.push(*run),
             }
         }
-        self.done(state, len);
+        for (track, place) in &entered.syncs {
+            let place = Place {
+                at: entered.offset.saturating_add(place.at),
+                ..*place
+            };
+            put(&mut state.durable.syncs, *track, place);
+        }
+        self.done(state, entered.len);
     }
 
     fn fail(&self, error: Error, len: u64) {
@@ -402,6 +439,14 @@ impl PartWriter {
         state.queued_jobs = state.queued_jobs.saturating_sub(1);
         drop(state);
         self.changed.notify_all();
+    }
+}
+
+/// Notes the latest of a track.
+fn put<T>(latest: &mut Vec<(u32, T)>, track: u32, value: T) {
+    match latest.iter_mut().find(|(id, _)| *id == track) {
+        Some((_, last)) => *last = value,
+        None => latest.push((track, value)),
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod report;
 mod scan;
 pub mod session;
 mod sink;
+mod still;
 mod transcode;
 mod varint;
 mod worker;
@@ -37,6 +38,7 @@ pub use part::journal_path;
 pub use recorder::{Event, Live, Options, Phase, Recorder, Recording, Stopper};
 pub use report::{Came, Gap, PartReport, Report, Status, TrackReport};
 pub use session::{End, Reconnect};
+pub use still::Still;
 
 /// How a live source's times are judged.
 fn timeline_policy(outage: crate::timeline::Outage) -> crate::timeline::Policy {

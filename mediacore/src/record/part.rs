@@ -166,10 +166,11 @@ impl PartFile {
             .map_err(|e| Error::storage(format!("sync {}", self.path.display()), e))
     }
 
-    /// Enters the fragment that was written last and synced.
-    pub(super) fn enter_fragment(&mut self, fragment: Fragment, wall: WallTime) -> Result<()> {
+    /// Enters the fragment that was written last and synced. Where it lies.
+    pub(super) fn enter_fragment(&mut self, fragment: Fragment, wall: WallTime) -> Result<u64> {
+        let offset = self.end;
         let record = FragmentRecord {
-            offset: self.end,
+            offset,
             len: fragment.len,
             head: u32::try_from(fragment.head.len()).unwrap_or(u32::MAX),
             crc: fragment.crc,
@@ -178,7 +179,7 @@ impl PartFile {
         };
         self.append(&Record::Fragment(record))?;
         self.end += fragment.len;
-        Ok(())
+        Ok(offset)
     }
 
     /// Appends a record without syncing. A record that could not be written whole is overwritten by the next one.

@@ -18,6 +18,7 @@ use super::lane::AudioPolicy;
 use super::part::journal_path;
 use super::report::{Gap, Report};
 use super::session::Reconnect;
+use super::still::Still;
 use super::worker::Worker;
 
 /// How to record.
@@ -139,6 +140,8 @@ pub struct Live {
     pub gaps: u64,
     /// The disk is full.
     pub disk_full: bool,
+    /// What it shows: the latest key frame of its picture that is durable.
+    pub still: Option<Arc<Still>>,
 }
 
 /// Starts recordings.

@@ -22,6 +22,7 @@ use super::journal::{GapRecord, Record};
 use super::manifest::{Manifest, part_path};
 use super::part::{PartFile, PartSpec};
 use super::report::{Gap, PartReport, TrackReport, duration_of};
+use super::still::Still;
 
 pub(super) struct SinkOptions {
     pub(super) path: PathBuf,
@@ -69,6 +70,7 @@ struct Part {
     tracks: Vec<PartTrack>,
     sequence: u32,
     full_told: bool,
+    still: Option<Arc<Still>>,
 }
 
 /// What became of a part.
@@ -137,6 +139,7 @@ impl Sink {
             tracks,
             sequence: 0,
             full_told: false,
+            still: None,
         });
         Ok(())
     }
@@ -241,6 +244,18 @@ impl Sink {
                 .or((durable.fragments > 0).then_some(part.begun)),
             disk_full: part.writer.is_full(),
         }
+    }
+
+    /// What the part that grows shows.
+    pub(super) fn still(&mut self) -> Option<Arc<Still>> {
+        let number = self.number;
+        let part = self.current.as_mut()?;
+        let track = part.tracks.iter().find(|track| track.movie.kind == Kind::Video)?;
+        let place = part.writer.last_sync(track.movie.id)?;
+        if part.still.as_ref().is_none_or(|still| still.at != place.at) {
+            part.still = Some(Still::new(part.path.clone(), number, &track.movie, place));
+        }
+        part.still.clone()
     }
 
     /// Finishes everything, in order.

@@ -289,8 +289,9 @@ impl Worker {
         }
     }
 
-    fn tell_live(&self, action: &Action, reconnects: u32, packet: Option<Instant>) {
+    fn tell_live(&mut self, action: &Action, reconnects: u32, packet: Option<Instant>) {
         let safe = self.sink.durable();
+        let still = self.sink.still();
         let received = self.intake.position();
         let begun = self.sink.has_begun() || !received.is_zero();
         self.shared.update(|live| {
@@ -302,6 +303,7 @@ impl Worker {
             };
             (live.durable, live.durable_bytes, live.disk_full) = (safe.length, safe.bytes, safe.disk_full);
             (live.durable_pictures, live.first_came) = (safe.pictures, safe.since);
+            live.still = still;
             live.received = received;
             live.last_packet = packet.or(live.last_packet);
             live.reconnects = reconnects;
@@ -310,7 +312,11 @@ impl Worker {
 
     fn finish(mut self, end: End, reconnects: u32) -> Report {
         self.shared.tell(Told::Finishing);
-        self.shared.update(|live| live.phase = Phase::Finishing);
+        self.shared.update(|live| {
+            live.phase = Phase::Finishing;
+            // Finishing moves the media.
+            live.still = None;
+        });
         self.intake.finish(self.clock.now(), &mut self.outputs);
         let mut error = self.deliver().err().or(self.error.take());
         let finished = self.sink.finish(self.clock.as_ref());

@@ -259,7 +259,12 @@ async fn thumbnail_file(
     shown(&app, &format!("thumbnails/{name}"), &method, &headers).await
 }
 
-async fn shown(app: &App, path: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Fault> {
+pub(super) async fn shown(
+    app: &App,
+    path: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Fault> {
     let mut sent = file::send(
         &app.media,
         path,

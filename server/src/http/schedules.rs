@@ -366,6 +366,8 @@ async fn ledger(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Ahead {
+    /// From then; from now when it is absent or past.
+    from: Option<Micros>,
     /// 1 to 8784; a week when it is absent.
     hours: Option<u32>,
 }
@@ -396,7 +398,7 @@ impl From<Upcoming> for UpcomingView {
     }
 }
 
-/// The runs of all schedules that are to come, earliest first; at most 1 000.
+/// The runs of all schedules that are to come, earliest first; at most 1 000, and 400 of one schedule.
 #[utoipa::path(get, path = "/api/schedules/upcoming", tag = "schedules", params(Ahead), security(("bearer" = [])),
     responses((status = 200, body = Vec<UpcomingView>), (status = 401, response = Problem), (status = 422, response = Problem)))]
 async fn upcoming(
@@ -408,6 +410,6 @@ async fn upcoming(
     if !(1..=8784).contains(&hours) {
         return Err(Fault::field("query.hours", "a number from 1 to 8784"));
     }
-    let runs = app.schedules.upcoming(hours).await?;
+    let runs = app.schedules.upcoming(ahead.from, hours).await?;
     Ok(axum::Json(runs.into_iter().map(Into::into).collect()))
 }

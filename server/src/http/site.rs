@@ -36,8 +36,11 @@ const PROGRAMS: [&str; 10] = [
     "assets",
 ];
 
-/// First parts of the paths of pages, as the router of the pages has them; the empty one is the start.
-const PAGES: [&str; 5] = ["", "sign-in", "admin", "watch", "unlock"];
+/// First parts of the paths of pages, as the router of the pages has them; the empty one is the start. The last three are those of the UI
+/// that came before, which lead to ours.
+const PAGES: [&str; 8] = [
+    "", "sign-in", "admin", "watch", "unlock", "login", "verify", "video",
+];
 
 /// Says how to get the pages.
 const WITHOUT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>MediaStack</title>\
@@ -223,6 +226,8 @@ mod tests {
             "/watch/3?t=1m",
             "/sign-in",
             "/unlock",
+            "/login",
+            "/video/3",
         ] {
             let response = ask(path, &[browser]).await;
             assert_eq!(response.status(), 200, "{path}");

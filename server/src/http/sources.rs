@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Admin, Json, Path};
+use super::extras;
 use super::problem::Problem;
-use super::tasks::TaskView;
+use super::tasks::{self, TaskView};
 use crate::app::App;
 use crate::domain::status::Protocol;
 use crate::domain::time::{Micros, present};
@@ -30,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(check))
         .routes(routes!(start))
         .routes(routes!(stop))
+        .routes(routes!(picture))
         .routes(routes!(callback))
 }
 
@@ -360,7 +362,37 @@ async fn stop(
     _admin: Admin,
     Path(id): Path<i64>,
 ) -> Result<axum::Json<TaskView>, Fault> {
-    Ok(axum::Json(app.recordings.stop(id).await?.into()))
+    let task = app.recordings.stop(id).await?;
+    let video_id = app.tasks.video_of(task.id).await?;
+    Ok(axum::Json(TaskView::from(task).with_video(video_id)))
+}
+
+/// What a source shows: the live picture while it is recorded, else that of the latest recording that is in the library.
+#[utoipa::path(get, path = "/api/sources/{id}/picture", tag = "sources", params(("id" = i64, Path)), security(("bearer" = [])),
+    responses((status = 200, description = "The picture", content_type = "image/*"), (status = 204, description = "There is none"),
+        (status = 304, description = "The same as before"), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn picture(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path(id): Path<i64>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    if let Some(live) = app.recordings.live_of(id)
+        && let Some(picture) = app.recordings.picture(live.task_id).await?
+    {
+        return Ok(tasks::shown(picture, &headers));
+    }
+    match app.sources.picture(id).await? {
+        Some(name) => {
+            let mut sent = extras::shown(&app, &format!("thumbnails/{name}"), &method, &headers).await?;
+            // Another one may be under this address in a moment.
+            let value = HeaderValue::from_static("private, no-cache");
+            sent.headers_mut().insert(header::CACHE_CONTROL, value);
+            Ok(sent)
+        }
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
 }
 
 /// What a cloud vendor pushes when a stream begins or ends.

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,7 +20,7 @@ use crate::app::App;
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Micros;
 use crate::fault::Fault;
-use crate::service::recordings::Live;
+use crate::service::recordings::{Live, Picture};
 use crate::store::tasks::{Task, TaskFilter};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -28,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(live))
         .routes(routes!(one, remove))
         .routes(routes!(events))
+        .routes(routes!(picture))
 }
 
 /// An attempt to record a source.
@@ -55,6 +57,8 @@ pub(crate) struct TaskView {
     /// The task that it goes on from.
     continues_id: Option<i64>,
     error_message: Option<String>,
+    /// The item of the library that has what it recorded; null when there is none, or when it is in the trash.
+    video_id: Option<i64>,
     created_at: Micros,
     updated_at: Micros,
 }
@@ -76,9 +80,17 @@ impl From<Task> for TaskView {
             gaps: serde_json::from_str(&task.gaps).unwrap_or_else(|_| serde_json::Value::Array(Vec::new())),
             continues_id: task.continues_id,
             error_message: task.error_message,
+            video_id: None,
             created_at: task.created_at,
             updated_at: task.updated_at,
         }
+    }
+}
+
+impl TaskView {
+    /// With the item that has what it recorded.
+    pub(super) fn with_video(self, video_id: Option<i64>) -> Self {
+        Self { video_id, ..self }
     }
 }
 
@@ -134,7 +146,7 @@ async fn list(
         category_id: row.category_id,
         category_name: row.category_name,
         live: running.iter().find(|live| live.task_id == row.task.id).cloned(),
-        task: row.task.into(),
+        task: TaskView::from(row.task).with_video(row.video_id),
     });
     Ok(axum::Json(listed.collect()))
 }
@@ -154,7 +166,41 @@ async fn one(
     _admin: Admin,
     Path(id): Path<i64>,
 ) -> Result<axum::Json<TaskView>, Fault> {
-    Ok(axum::Json(app.tasks.one(id).await?.into()))
+    let task = app.tasks.one(id).await?;
+    let video_id = app.tasks.video_of(id).await?;
+    Ok(axum::Json(TaskView::from(task).with_video(video_id)))
+}
+
+/// What a running recording shows: its latest durable key frame as JPEG, 960 pixels wide.
+#[utoipa::path(get, path = "/api/tasks/{id}/picture", tag = "tasks", params(("id" = i64, Path)), security(("bearer" = [])),
+    responses((status = 200, description = "The picture", content_type = "image/jpeg"), (status = 204, description = "It is not recording, or has no picture yet"), (status = 304, description = "The same as before"),
+        (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn picture(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let Some(picture) = app.recordings.picture(id).await? else {
+        app.tasks.one(id).await?;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    Ok(shown(picture, &headers))
+}
+
+/// A picture, or that it is the one that the client has.
+pub(super) fn shown(picture: Picture, headers: &HeaderMap) -> Response {
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|tag| tag.as_bytes() == picture.tag.as_bytes());
+    let kept = [
+        (header::ETAG, picture.tag),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
+    match known {
+        true => (StatusCode::NOT_MODIFIED, kept).into_response(),
+        false => (kept, [(header::CONTENT_TYPE, "image/jpeg")], picture.bytes).into_response(),
+    }
 }
 
 /// Remove a task from the history. What it recorded stays in the library.

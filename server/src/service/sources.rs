@@ -88,6 +88,15 @@ impl Sources {
             .ok_or_else(|| Fault::missing("Source not found"))
     }
 
+    /// The thumbnail of the latest recording of one that is in the library.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(crate) async fn picture(&self, id: i64) -> Result<Option<String>, Fault> {
+        self.one(id).await?;
+        Ok(self.store.source_picture(id).await?)
+    }
+
     /// Makes one.
     ///
     /// # Errors

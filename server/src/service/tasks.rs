@@ -39,6 +39,14 @@ impl Tasks {
             .ok_or_else(|| Fault::missing("Task not found"))
     }
 
+    /// The item of the library that has what one recorded, or what one recorded that it goes on from.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn video_of(&self, id: i64) -> Result<Option<i64>, Fault> {
+        Ok(self.store.kept_video_of_task(id).await?)
+    }
+
     /// What happened during one.
     ///
     /// # Errors

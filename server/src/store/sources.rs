@@ -60,6 +60,13 @@ impl Store {
         read!(self, pool => sqlx::query_as(sql()).bind(id).fetch_optional(pool).await)
     }
 
+    /// The thumbnail of the latest video that was recorded of a source and is not in the trash.
+    pub(crate) async fn source_picture(&self, id: i64) -> Result<Option<String>> {
+        let sql = "SELECT v.thumbnail FROM tasks t JOIN videos v ON v.task_id = t.id \
+                   WHERE t.source_id = $1 AND v.deleted_at IS NULL AND v.thumbnail IS NOT NULL ORDER BY v.id DESC LIMIT 1";
+        read!(self, pool => sqlx::query_scalar(sql).bind(id).fetch_optional(pool).await)
+    }
+
     /// Makes one.
     pub(crate) async fn add_source(&self, new: &SourceFields) -> Result<i64> {
         let sql = "INSERT INTO sources (name, protocol, url, category_id, retention_days, quota_bytes, audio, transport, is_active, \

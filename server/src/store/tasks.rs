@@ -37,6 +37,7 @@ pub(crate) struct ListedTask {
     pub(crate) task: Task,
     pub(crate) category_id: Option<i64>,
     pub(crate) category_name: Option<String>,
+    pub(crate) video_id: Option<i64>,
 }
 
 /// What a new task is.
@@ -119,8 +120,11 @@ impl Store {
 
     /// Tasks whose source is still there, newest first.
     pub(crate) async fn tasks(&self, filter: &TaskFilter) -> Result<Vec<ListedTask>> {
-        let sql = "SELECT t.*, s.category_id AS category_id, c.name AS category_name FROM tasks t JOIN sources s ON s.id = t.source_id \
-                   LEFT JOIN categories c ON c.id = s.category_id \
+        let sql = "SELECT t.*, s.category_id AS category_id, c.name AS category_name, \
+                   (WITH RECURSIVE chain (id, before) AS (SELECT t.id, t.continues_id UNION ALL \
+                   SELECT p.id, p.continues_id FROM chain JOIN tasks p ON p.id = chain.before) \
+                   SELECT MAX(v.id) FROM videos v JOIN chain ON chain.id = v.task_id WHERE v.deleted_at IS NULL) AS video_id \
+                   FROM tasks t JOIN sources s ON s.id = t.source_id LEFT JOIN categories c ON c.id = s.category_id \
                    WHERE (CAST($1 AS BIGINT) IS NULL OR t.source_id = $1) AND (CAST($2 AS TEXT) IS NULL OR t.status = $2) \
                    ORDER BY t.id DESC LIMIT $3 OFFSET $4";
         let status = filter.status.map(TaskStatus::as_str);
@@ -284,6 +288,14 @@ impl Store {
     pub(crate) async fn video_of_task(&self, id: i64) -> Result<Option<i64>> {
         let sql = "SELECT id FROM videos WHERE task_id = $1 ORDER BY id LIMIT 1";
         read!(self, pool => sqlx::query_scalar(sql).bind(id).fetch_optional(pool).await)
+    }
+
+    /// The video that has what a task recorded, as its own or behind that of a task that it goes on from; not one in the trash.
+    pub(crate) async fn kept_video_of_task(&self, id: i64) -> Result<Option<i64>> {
+        let sql = "WITH RECURSIVE chain (id, before) AS (SELECT id, continues_id FROM tasks WHERE id = $1 UNION ALL \
+                   SELECT p.id, p.continues_id FROM chain JOIN tasks p ON p.id = chain.before) \
+                   SELECT MAX(v.id) FROM videos v JOIN chain ON chain.id = v.task_id WHERE v.deleted_at IS NULL";
+        read!(self, pool => sqlx::query_scalar(sql).bind(id).fetch_one(pool).await)
     }
 
     /// Removes the row of a task that has ended; what it recorded stays in the library.

@@ -63,7 +63,28 @@ fn a_source_is_recorded_published_locked_and_played() {
     );
     assert_eq!(admin.get("/api/tasks").json(200)[0]["status"], "recording");
 
+    // What it shows: a JPEG that is made once, and that nobody else may see.
+    let picture = format!("/api/tasks/{}/picture", begun["id"]);
+    let seen = admin.get(&picture);
+    assert_eq!(
+        (seen.status, seen.header("content-type")),
+        (200, Some("image/jpeg"))
+    );
+    assert!(
+        seen.body.starts_with(&[0xFF, 0xD8, 0xFF]) && seen.body.len() > 5000,
+        "{} bytes",
+        seen.body.len()
+    );
+    let known = format!("If-None-Match: {}", seen.header("etag").expect("a tag"));
+    let again = admin.ask("GET", &picture, &[&known], None);
+    assert!([200, 304].contains(&again.status), "a new one or the same");
+    assert_eq!(server.visitor().get(&picture).status, 401);
+    admin.get("/api/tasks/999/picture").detail(404);
+    let target_picture = format!("{target}/picture");
+    assert_eq!(admin.get(&target_picture).status, 200, "the same");
+
     let stopped = admin.push(&format!("{target}/record/stop")).json(200);
+    admin.get(&picture).empty(204);
     assert!(
         ["completed", "interrupted"].contains(&stopped["status"].as_str().expect("a status")),
         "{stopped}"
@@ -78,13 +99,24 @@ fn a_source_is_recorded_published_locked_and_played() {
         (&stopped["id"], &json!("recorded")),
         "in the list at once"
     );
+    let task = admin.get(&format!("/api/tasks/{}", stopped["id"])).json(200);
+    let listed = admin.get("/api/tasks").json(200);
+    for task in [&stopped, &task, &listed[0]] {
+        assert_eq!(task["video_id"], video["id"], "{task}");
+    }
     assert!(
         video["title"].as_str().expect("a title").starts_with("Hall 1"),
         "{video}"
     );
     assert!(video["duration"].as_i64() >= Some(4), "{video}");
     let shown = format!("/api/videos/{}", video["id"]);
-    admin.until(&shown, SOON, |video| video["thumbnail"].is_string());
+    let pictured = admin.until(&shown, SOON, |video| video["thumbnail"].is_string());
+    let thumbnail = admin.get(pictured["thumbnail"].as_str().expect("a path"));
+    let last = admin.get(&target_picture);
+    assert!(
+        last.status == 200 && last.body == thumbnail.body,
+        "that of the latest recording"
+    );
 
     admin.push(&format!("{shown}/publish")).json(200);
     let category = admin

@@ -1,9 +1,10 @@
 //! [`Live`]: a recording as it is now, told by what became durable.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mediacore::record::{self, Phase};
+use mediacore::record::{self, Phase, Still};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -118,6 +119,11 @@ impl Window {
             self.samples.pop_front();
         }
         self.now = now.clone();
+    }
+
+    /// What it shows.
+    pub(super) fn still(&self) -> Option<Arc<Still>> {
+        self.now.still.clone()
     }
 
     fn state(&self) -> State {

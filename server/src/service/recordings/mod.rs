@@ -9,6 +9,7 @@
 mod live;
 mod outcome;
 mod restart;
+mod still;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use crate::store::{Store, is_unique_violation};
 pub(crate) use live::{Live, State};
 pub(crate) use outcome::DEFAULT_CATEGORY;
 pub(crate) use restart::probed;
+pub(crate) use still::Picture;
 
 /// How often a recording is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -69,6 +71,7 @@ struct Active {
     ending: Notify,
     /// The task as it ended.
     ended: watch::Sender<Option<Task>>,
+    shown: still::Shown,
 }
 
 /// Why a source that is being recorded does not start again.
@@ -210,6 +213,7 @@ impl Recordings {
             stopper: recording.stopper(),
             ending: Notify::new(),
             ended: watch::Sender::new(None),
+            shown: still::Shown::default(),
         });
         lock(&self.active).insert(source.id, Arc::clone(&active));
         if self.stopping.load(Ordering::Acquire) {

@@ -28,6 +28,9 @@ const NEXT: usize = 5;
 /// Runs of the longest calendar.
 const MAX_UPCOMING: usize = 1000;
 
+/// Runs of one schedule in it: more than every half hour of a week, so that one that runs each minute does not hide the others.
+const MAX_OF_ONE: usize = 400;
+
 /// Seconds of the shortest and the longest run.
 const DURATION: std::ops::RangeInclusive<i64> = 10..=366 * 86_400;
 
@@ -245,10 +248,10 @@ impl Schedules {
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) async fn upcoming(&self, hours: u32) -> Result<Vec<Upcoming>, Fault> {
+    pub(crate) async fn upcoming(&self, from: Option<Micros>, hours: u32) -> Result<Vec<Upcoming>, Fault> {
         let mut rows = self.store.schedules().await?;
         rows.retain(|row| row.is_active);
-        let now = Micros::now();
+        let now = from.map_or_else(Micros::now, |from| from.max(Micros::now()));
         let end = now.after(Duration::from_secs(u64::from(hours).saturating_mul(3600)));
         blocking(move || Ok::<_, Fault>(merged(&rows, now, end))).await
     }
@@ -265,6 +268,7 @@ fn merged(rows: &[Schedule], now: Micros, end: Micros) -> Vec<Upcoming> {
     };
     let mut heap: BinaryHeap<Reverse<(Micros, usize)>> = crons.iter().enumerate().filter_map(first).collect();
     let mut upcoming = Vec::new();
+    let mut counts = vec![0; crons.len()];
     while let Some(Reverse((at, index))) = heap.pop() {
         if at > end || upcoming.len() >= MAX_UPCOMING {
             break;
@@ -280,7 +284,13 @@ fn merged(rows: &[Schedule], now: Micros, end: Micros) -> Vec<Upcoming> {
             starts_at: cron.show(at.timestamp()),
             ends_at: length.map(|length| cron.show(at.after(length).timestamp())),
         });
-        if let Some(next) = next_run(row.ends_at, cron, at.timestamp()) {
+        let count = counts.get_mut(index).map_or(MAX_OF_ONE, |count| {
+            *count += 1;
+            *count
+        });
+        if count < MAX_OF_ONE
+            && let Some(next) = next_run(row.ends_at, cron, at.timestamp())
+        {
             heap.push(Reverse((next, index)));
         }
     }

@@ -262,9 +262,14 @@ async fn what_comes_is_merged_in_order_and_bounded() {
                 .await
                 .unwrap();
         }
-        let week = schedules.upcoming(168).await.unwrap();
-        assert_eq!(week.len(), MAX_UPCOMING);
-        let day = schedules.upcoming(2).await.unwrap();
+        let week = schedules.upcoming(None, 168).await.unwrap();
+        // The one of each minute does not hide the two of each day.
+        assert_eq!(week.len(), MAX_OF_ONE + 14);
+        let later = Micros::now().after(Duration::from_secs(72 * 3600));
+        let fourth = schedules.upcoming(Some(later), 24).await.unwrap();
+        assert_eq!(fourth.len(), MAX_OF_ONE + 2);
+        assert!(Micros::parse(&fourth[0].starts_at).unwrap() >= later);
+        let day = schedules.upcoming(Some(Micros(0)), 2).await.unwrap();
         assert!((119..=123).contains(&day.len()), "{}", day.len());
         let times: Vec<Micros> = day
             .iter()
@@ -272,5 +277,13 @@ async fn what_comes_is_merged_in_order_and_bounded() {
             .collect();
         assert!(times.is_sorted());
         assert!(day[0].ends_at.is_some());
+        for _ in 0..2 {
+            schedules
+                .add(new(source, "* * * * *", Some(60)), Language::English)
+                .await
+                .unwrap();
+        }
+        let crowded = schedules.upcoming(None, 168).await.unwrap();
+        assert_eq!(crowded.len(), MAX_UPCOMING);
     }
 }

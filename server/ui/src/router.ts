@@ -31,6 +31,19 @@ const viewer: RouteRecordRaw[] = [
   { path: 'unlock', name: 'unlock', component: () => import('@/pages/viewer/UnlockPage.vue'), meta: { title: 'viewer.unlock.title' } },
 ];
 
+/** Pages of the UI that came before, as people bookmarked them. Its `/admin/recordings` was the library; here it is the history. */
+const old: RouteRecordRaw[] = [
+  { path: '/login', redirect: { name: 'sign-in' } },
+  { path: '/verify', redirect: { name: 'unlock' } },
+  { path: '/video/:id(\\d+)', redirect: (to) => ({ name: 'watch', params: { id: to.params.id } }) },
+  { path: '/admin/tasks', redirect: { name: 'tasks' } },
+  { path: '/admin/videos', redirect: { name: 'library' } },
+  { path: '/admin/upload', redirect: { name: 'uploads' } },
+  { path: '/admin/categories', redirect: { name: 'catalogue' } },
+  { path: '/admin/tags', redirect: { name: 'catalogue' } },
+  { path: '/admin/view-codes', redirect: { name: 'codes' } },
+];
+
 function byId(route: { params: Record<string, string | string[]> }): { id: number } {
   return { id: Number(route.params.id) };
 }
@@ -39,6 +52,7 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? undefined : { top: 0 }),
   routes: [
+    ...old,
     { path: '/sign-in', name: 'sign-in', component: () => import('@/pages/SignInPage.vue'), meta: { title: 'common.signIn.title' } },
     { path: '/admin', component: () => import('@/layouts/OperatorLayout.vue'), meta: { operator: true }, children: operator },
     { path: '/', component: () => import('@/layouts/ViewerLayout.vue'), children: viewer },
@@ -50,7 +64,7 @@ router.beforeEach(async (to) => {
   if (!to.meta.operator) return true;
   const session = useSession();
   try {
-    await session.load();
+    await session.recall();
   } catch {
     // The server is not reached; the pages say so and come back by themselves.
     return true;

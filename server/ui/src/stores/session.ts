@@ -4,7 +4,7 @@ import { api, ok, onExpired } from '@/api/client';
 import { ApiError } from '@/api/errors';
 import type { components } from '@/api/schema';
 
-/** Says that somebody was signed in on this browser, so that visitors' pages don't ask the server about everybody. */
+/** Says that somebody was signed in on this browser, so that the server is not asked about everybody. */
 const MARK = 'mediastack.signed-in';
 
 /** Who is signed in, and the sign-in that comes back when it has run out. */

@@ -30,6 +30,9 @@ export default {
   selected: '{n} selected',
   moveTo: 'Put into category',
   moved: '{n} sources were moved',
+  view: { label: 'View', list: 'List', cards: 'Cards' },
+  toTasks: 'Its recordings',
+  toSchedule: 'Schedule a recording',
   wizard: {
     address: 'Address',
     addressHint: "rtmp://…, rtsp://user:password{'@'}camera/…, https://…/index.m3u8",
@@ -55,6 +58,9 @@ export default {
     soundNone: 'Without sound',
     transport: 'RTSP transport',
     transportAuto: 'Automatic (TCP, then UDP)',
+    days: 'Keep recordings for days (0: for good)',
+    quota: 'Keep at most',
+    retentionText: 'Both count only while retention is switched on:',
     active: 'Check regularly whether it is online',
     again: 'Test again',
     step1: 'Address',
@@ -71,5 +77,5 @@ export default {
     format: 'Something answers, and it is no stream that can be recorded.',
     other: 'The server said:',
   },
-  live: { title: '{name}, live', loading: 'The picture comes with the first seconds of the recording…', ended: 'The recording has ended.' },
+  live: { title: '{name}, live', loading: 'The picture comes with the first seconds of the recording…', never: 'Nothing was recorded yet', ended: 'The recording has ended.' },
 };

@@ -30,6 +30,9 @@ export default {
   selected: '已选 {n} 项',
   moveTo: '移入分类',
   moved: '已移动 {n} 个信号源',
+  view: { label: '显示方式', list: '列表', cards: '卡片' },
+  toTasks: '查看录制任务',
+  toSchedule: '新建录制计划',
   wizard: {
     address: '地址',
     addressHint: 'rtmp://…、rtsp://用户名:密码{\'@\'}摄像机/…、https://…/index.m3u8',
@@ -55,6 +58,9 @@ export default {
     soundNone: '不录制声音',
     transport: 'RTSP 传输方式',
     transportAuto: '自动（先 TCP 后 UDP）',
+    days: '录制保留天数（0 为永久）',
+    quota: '总量上限',
+    retentionText: '以上两项仅在启用保留策略后生效：',
     active: '定期检测是否在线',
     again: '重新检测',
     step1: '地址',
@@ -71,5 +77,5 @@ export default {
     format: '有响应，但不是可录制的直播流。',
     other: '服务器返回：',
   },
-  live: { title: '{name} 直播', loading: '录制开始几秒后即可看到画面…', ended: '录制已结束。' },
+  live: { title: '{name} 直播', loading: '录制开始几秒后即可看到画面…', never: '尚无录制画面', ended: '录制已结束。' },
 };

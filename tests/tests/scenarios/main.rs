@@ -33,3 +33,4 @@ mod serve_retention;
 mod serve_schedule;
 mod serve_webhooks;
 mod signals;
+mod ui;

@@ -61,6 +61,8 @@ export const router = createRouter({
 });
 
 router.beforeEach(async (to) => {
+  // The parts of the page come while the server says who is signed in, not after it.
+  for (const { components } of to.matched) for (const part of Object.values(components ?? {})) if (typeof part === 'function') void (part as () => Promise<unknown>)().catch(() => undefined);
   if (!to.meta.operator) return true;
   const session = useSession();
   try {

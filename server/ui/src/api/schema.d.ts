@@ -461,7 +461,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The runs of all schedules that are to come, earliest first; at most 1 000. */
+        /** The runs of all schedules that are to come, earliest first; at most 1 000, and 400 of one schedule. */
         get: operations["schedules_upcoming"];
         put?: never;
         post?: never;
@@ -590,6 +590,23 @@ export interface paths {
         post?: never;
         /** Remove a source; its recordings stay. */
         delete: operations["sources_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sources/{id}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a source shows: the live picture while it is recorded, else that of the latest recording that is in the library. */
+        get: operations["sources_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -813,6 +830,23 @@ export interface paths {
         };
         /** What happened during a task. */
         get: operations["tasks_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks/{id}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a running recording shows: its latest durable key frame as JPEG, 960 pixels wide. */
+        get: operations["tasks_picture"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2866,6 +2900,11 @@ export interface components {
             started_at?: components["schemas"]["Micros"] | null;
             status: components["schemas"]["TaskStatus"];
             updated_at: components["schemas"]["Micros"];
+            /**
+             * Format: int64
+             * @description The item of the library that has what it recorded; null when there is none, or when it is in the trash.
+             */
+            video_id?: number | null;
             window_end?: components["schemas"]["Micros"] | null;
         };
         /** @description How a message of the type `webhook.test` went. */
@@ -3932,6 +3971,8 @@ export interface operations {
     schedules_upcoming: {
         parameters: {
             query?: {
+                /** @description From then; from now when it is absent or past. */
+                from?: components["schemas"]["Micros"];
                 /** @description 1 to 8784; a week when it is absent. */
                 hours?: number;
             };
@@ -4251,6 +4292,45 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    sources_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": unknown;
+                };
+            };
+            /** @description There is none */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The same as before */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
@@ -4605,6 +4685,45 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EventView"][];
                 };
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    tasks_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description It is not recording, or has no picture yet */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The same as before */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];

@@ -1,9 +1,6 @@
-import type { components } from './schema';
 import { api, ok } from './client';
 
 /** Types of the API that the generated document does not have yet. */
-export type Listed = components['schemas']['Listed'] & { video_id?: number | null };
-
 export interface Retention {
   is_active: boolean;
   total_quota_bytes: number | null;

@@ -4,6 +4,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 export type Source = Schemas['SourceView'];
 export type Task = Schemas['TaskView'];
+export type Listed = Schemas['Listed'];
 export type TaskEvent = Schemas['EventView'];
 export type Live = Schemas['Live'];
 export type Schedule = Schemas['ScheduleView'];

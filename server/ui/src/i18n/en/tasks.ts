@@ -24,6 +24,7 @@ export default {
   noPicture: 'No picture yet',
   nothing: 'Nothing was recorded',
   gone: 'The video is no longer in the library',
+  stopped: 'Stopped',
   about: 'About this recording',
   timeline: 'Timeline',
   gapsTitle: 'Gaps',

@@ -24,6 +24,7 @@ export default {
   noPicture: '暂无画面',
   nothing: '没有录到内容',
   gone: '视频已不在媒体库中',
+  stopped: '已停止',
   about: '录制信息',
   timeline: '时间线',
   gapsTitle: '间断',

@@ -4,8 +4,10 @@ CARGO ?= cargo
 KILLS ?= 1000
 SECONDS ?= 60
 TARGET ?=
+CASES ?= 100
+SEED ?= 1
 
-.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls bench-server kills fuzz clean
+.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls bench-server kills fuzz schemathesis clean
 
 help:
 	@echo 'make run     build, then serve on http://127.0.0.1:8000 with SQLite and the folder ./data'
@@ -17,6 +19,7 @@ help:
 	@echo 'make bench-hls  segments and playlists under load, beside nginx serving the same bytes as files'
 	@echo 'make bench-server  the API under load, 64 recordings beside 200 viewers, stop-to-list times'
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
+	@echo 'make schemathesis  ask a server of its own whatever its OpenAPI document allows: CASES of each route (default 100), from SEED'
 	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
 run: setup-build build
@@ -75,6 +78,9 @@ kills: setup fixtures
 
 fuzz:
 	@scripts/fuzz.sh $(SECONDS) $(TARGET)
+
+schemathesis: setup
+	@scripts/schemathesis.sh $(CASES) $(SEED)
 
 clean:
 	$(CARGO) clean

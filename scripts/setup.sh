@@ -16,6 +16,7 @@ test_packages=(
   gstreamer1.0-plugins-bad                       # x265enc, voaacenc, h264parse, hlsdemux
   gstreamer1.0-plugins-ugly                      # x264enc
   gstreamer1.0-tools                             # a player of HLS beside ffmpeg and the browser
+  python3-venv                                   # schemathesis, which asks the server for all that its document allows
   chromium                                       # the browser of the player tests
   postgresql                                     # the other database; started by the tests on a socket of its own
 )

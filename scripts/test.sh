@@ -60,5 +60,8 @@ export MEDIASTACK_BIN
 cargo test -p mediastack-tests --lib 2>&1 | tee -a "$results"
 cargo test --workspace --test scenarios -- --test-threads="$live_threads" 2>&1 | tee -a "$results"
 
+step 'the OpenAPI document, asked for and against'
+scripts/schemathesis.sh 3
+
 step results
 grep -E '^(     Running|   Doc-tests|test result:)' "$results"

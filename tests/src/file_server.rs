@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ use crate::ports;
 #[derive(Debug)]
 pub struct FileServer {
     shared: Arc<Shared>,
+    address: Ipv4Addr,
     port: u16,
     accept: Option<JoinHandle<()>>,
 }
@@ -49,10 +50,16 @@ struct Shared {
 impl FileServer {
     /// Starts to serve `root` on a free port.
     pub fn start(root: &Path) -> FileServer {
+        FileServer::start_at([127, 0, 0, 1], root)
+    }
+
+    /// The same on another address of the loopback.
+    pub fn start_at(address: [u8; 4], root: &Path) -> FileServer {
+        let address = Ipv4Addr::from(address);
         // Another test program may take the port between the look and the binding.
         let (port, listener) = (0..20)
             .map(|_| ports::free())
-            .find_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)))
+            .find_map(|port| Some((port, TcpListener::bind((address, port)).ok()?)))
             .expect("one of twenty free ports can be had");
         let shared = Arc::new(Shared {
             root: root.to_owned(),
@@ -74,6 +81,7 @@ impl FileServer {
         });
         FileServer {
             shared,
+            address,
             port,
             accept: Some(accept),
         }
@@ -81,7 +89,7 @@ impl FileServer {
 
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
+        format!("http://{}:{}/{path}", self.address, self.port)
     }
 
     /// The port it listens on.
@@ -122,7 +130,7 @@ impl Drop for FileServer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         // Wakes the accepting thread.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = TcpStream::connect((self.address, self.port));
         if let Some(thread) = self.accept.take() {
             let _ = thread.join();
         }

@@ -157,6 +157,14 @@ impl Answer {
         problem["detail"].as_str().expect("a text").to_owned()
     }
 
+    /// The cookie that the answer sets, as a client sends it back.
+    #[track_caller]
+    pub fn cookie(&self) -> String {
+        let set = self.header("set-cookie").expect("a cookie");
+        let pair = set.split(';').next().expect("a pair");
+        format!("Cookie: {pair}")
+    }
+
     /// Asserts an empty answer of this status.
     #[track_caller]
     pub fn empty(&self, status: u16) {
@@ -258,6 +266,14 @@ impl Api {
             .json(200);
         }
         self.post(&format!("/api/upload/{id}/complete"), about).json(200)
+    }
+
+    /// Uploads a file, publishes it, and gives the path of its video in the API.
+    #[track_caller]
+    pub fn published(&mut self, file: &Path, about: &Value) -> String {
+        let target = format!("/api/videos/{}", self.upload(file, about)["video_id"]);
+        self.push(&format!("{target}/publish")).json(200);
+        target
     }
 
     /// Asks until `good` is satisfied with the answer, and gives it.

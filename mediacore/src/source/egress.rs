@@ -1,5 +1,6 @@
 //! [`Egress`]: which addresses a source may make us connect to.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,6 +103,12 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.address, self.prefix)
     }
 }
 
@@ -309,6 +316,7 @@ mod tests {
             private: false,
             allow: vec!["10.1.0.0/16".parse().expect("network")],
         };
+        assert_eq!(egress.allow[0].to_string(), "10.1.0.0/16");
         assert!(permits(&egress, "10.1.255.255") && permits(&egress, "::ffff:10.1.0.1"));
         assert!(!permits(&egress, "10.2.0.0") && !permits(&egress, "127.0.0.1"));
         for text in ["10.0.0.0/33", "::/129", "x/8", "10.0.0.0/-1", ""] {

@@ -2,7 +2,8 @@
 
 mod folder;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::service::extras::Extras;
 use crate::service::jobs::{Jobs, WORKERS};
 use crate::service::keys::Keys;
 use crate::service::library::Library;
+use crate::service::limits::Limiter;
 use crate::service::monitor::Monitor;
 use crate::service::playback::Playback;
 use crate::service::recordings::Recordings;
@@ -93,6 +95,8 @@ pub(crate) struct App {
     /// What is removed by itself.
     pub(crate) retention: Arc<Retention>,
     remover: Remover,
+    /// Networks that the log said of that they are refused.
+    pub(crate) refused: Limiter<IpAddr>,
 }
 
 /// The password of the first administrator while the server can be reached from this machine alone.
@@ -133,7 +137,7 @@ impl App {
         let extras = Extras::new(&store, &events, &folders, &playback);
         let egress = Egress {
             private: config.allow_private_sources,
-            allow: Vec::new(),
+            allow: config.source_networks.clone(),
         };
         let webhooks = Arc::new(Webhooks::new(
             &store,
@@ -185,6 +189,7 @@ impl App {
             webhooks,
             retention,
             remover,
+            refused: Limiter::new(NonZeroU32::MIN, TOLD),
         }))
     }
 
@@ -201,7 +206,8 @@ impl App {
         started(listener.local_addr()?);
         let limits = Limits {
             connections: self.config.max_connections,
-            headers: Duration::from_secs(30),
+            headers: self.config.client_timeout.min(HEADERS),
+            stalled: self.config.client_timeout,
             ..Limits::default()
         };
         let site = Arc::new(Site(http::router(Arc::clone(&self))));
@@ -251,6 +257,12 @@ impl App {
     }
 }
 
+/// How often the log says that a network is refused.
+const TOLD: Duration = Duration::from_secs(300);
+
+/// How long the headers of a request may take.
+const HEADERS: Duration = Duration::from_secs(30);
+
 /// How often accounts and codes are read again, because a command or another node may have changed them.
 const HOUSE: Duration = Duration::from_secs(30);
 
@@ -290,6 +302,7 @@ async fn keep_house(app: Arc<App>) {
         if let Err(fault) = app.playback.forget_removed().await {
             tracing::warn!("removed files may stay open: {fault:?}");
         }
+        app.refused.forget();
         if let Err(error) = app.store.forget_runs(Micros::now().before(LEDGER)).await {
             tracing::warn!("old runs can't be forgotten: {error}");
         }

@@ -46,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) zone: jiff::tz::TimeZone,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) allow_private_sources: bool,
+    pub(crate) source_networks: Vec<Network>,
     pub(crate) check_interval: Duration,
     pub(crate) max_video_upload: u64,
     pub(crate) max_audio_upload: u64,
@@ -57,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) metrics_token: Option<Secret>,
     pub(crate) log_format: Format,
     pub(crate) max_connections: usize,
+    pub(crate) client_timeout: Duration,
 }
 
 /// What a server that was configured with its published defaults must not use.
@@ -108,16 +110,8 @@ impl Config {
                 false
             }
         };
-        let mut trusted_proxies = Vec::new();
-        for text in read.list("trusted_proxies") {
-            match network(&text) {
-                Some(network) => trusted_proxies.push(network),
-                None => read.wrong(
-                    "trusted_proxies",
-                    format!("{text:?} is no network, such as 10.0.0.0/8"),
-                ),
-            }
-        }
+        let trusted_proxies = networks(&mut read, "trusted_proxies");
+        let source_networks = networks(&mut read, "source_networks");
         let admin_username = read.text("admin_username");
         if admin_username.is_empty() || admin_username.chars().count() > 32 {
             read.wrong("admin_username", "1 to 32 characters");
@@ -158,6 +152,7 @@ impl Config {
             zone,
             trusted_proxies,
             allow_private_sources,
+            source_networks,
             check_interval: read.span("check_interval_s", 1, 5..=86_400),
             max_video_upload: read.bytes("max_video_upload"),
             max_audio_upload: read.bytes("max_audio_upload"),
@@ -169,21 +164,23 @@ impl Config {
             log_format,
             metrics_token: read.secret("metrics_token"),
             max_connections: read.count("max_connections", 16..=1_000_000),
+            client_timeout: read.span("client_timeout_s", 1, 1..=3600),
             data_dir,
         };
         read.finish(config)
     }
 }
 
-fn network(text: &str) -> Option<Network> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address.parse().ok()?, prefix.parse().ok()?),
-        None => {
-            let address: std::net::IpAddr = text.parse().ok()?;
-            (address, if address.is_ipv4() { 32 } else { 128 })
+/// The networks of a list.
+fn networks(read: &mut values::Reader<'_>, name: &'static str) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for text in read.list(name) {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(_) => read.wrong(name, format!("{text:?} is no network, such as 10.0.0.0/8")),
         }
-    };
-    Network::new(address, prefix)
+    }
+    networks
 }
 
 /// Reads the file at `path`, the environment and `flags`.
@@ -241,6 +238,7 @@ mod tests {
             ("access_token_expire_minutes", "0"),
             ("max_video_upload", "many"),
             ("algorithm", "none"),
+            ("source_networks", "10.0.0.0/33"),
         ])
         .unwrap_err()
         .to_string();
@@ -250,6 +248,7 @@ mod tests {
             "access_token_expire_minutes",
             "max_video_upload",
             "algorithm",
+            "source_networks",
         ] {
             assert!(told.contains(name), "{name}: {told}");
         }

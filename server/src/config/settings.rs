@@ -125,6 +125,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Whether sources may be in private networks; empty is yes while the server listens on loopback",
     ),
     setting(
+        "source_networks",
+        "SOURCE_NETWORKS",
+        "",
+        "Networks that sources may be in beside public ones, such as 192.168.1.0/24 of the cameras",
+    ),
+    setting(
         "check_interval_s",
         "CHECK_INTERVAL_S",
         "30",
@@ -188,5 +194,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "MAX_CONNECTIONS",
         "10000",
         "Connections at a time; more wait",
+    ),
+    setting(
+        "client_timeout_s",
+        "CLIENT_TIMEOUT_S",
+        "60",
+        "Seconds that a client may send nothing of a request, or take nothing of an answer",
     ),
 ];

@@ -113,6 +113,17 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
+/// A field that may be absent and can't be `null`. For PUT, which changes only the keys that are present. Needs
+/// `#[serde(default, deserialize_with = "given")]`.
+///
+/// # Errors
+/// Those of the value, of which `null` is none.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

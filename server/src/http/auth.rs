@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::multipart::MultipartError;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -85,8 +86,13 @@ impl LoginForm {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let mut form = Self::default();
+        let too_large = || Fault::TooLarge(format!("the body is larger than {} bytes", super::MAX_BODY));
+        let no_form = |status| match status {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Fault::field("body", "a form"),
+        };
         if kind.is_some_and(|kind| kind.starts_with("multipart/form-data")) {
-            let wrong = |_| Fault::field("body", "a form");
+            let wrong = |error: MultipartError| no_form(error.status());
             let mut parts = Multipart::from_request(request, app)
                 .await
                 .map_err(|_| Fault::field("body", "a form"))?;
@@ -97,7 +103,7 @@ impl LoginForm {
         } else {
             let body = Bytes::from_request(request, app)
                 .await
-                .map_err(|_| Fault::field("body", "a form"))?;
+                .map_err(|rejected| no_form(rejected.status()))?;
             for (name, value) in form_urlencoded::parse(&body) {
                 form.set(&name, value.into_owned());
             }
@@ -115,6 +121,7 @@ impl LoginForm {
     responses(
         (status = 200, body = TokenResponse),
         (status = 401, response = Problem),
+        (status = 413, response = Problem),
         (status = 422, response = Problem),
         (status = 429, response = Problem),
     )

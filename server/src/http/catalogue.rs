@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::extract::{Admin, Json, Path};
 use super::problem::Problem;
 use crate::app::App;
-use crate::domain::time::Micros;
+use crate::domain::time::{Micros, given};
 use crate::fault::Fault;
 use crate::store::catalogue::Tag;
 use crate::store::categories::Category;
@@ -120,7 +120,11 @@ async fn add_category(
 /// What is changed; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangedCategory {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, nullable = false)]
     sort_order: Option<i64>,
 }
 

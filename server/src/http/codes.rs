@@ -15,7 +15,7 @@ use super::extract::{Admin, Client, Json, Path, cookie};
 use super::problem::Problem;
 use super::viewing::VIEWER_COOKIE;
 use crate::app::App;
-use crate::domain::time::{Micros, present};
+use crate::domain::time::{Micros, given, present};
 use crate::fault::Fault;
 use crate::service::codes::{NewCode, Shown};
 use crate::store::codes::CodeChange;
@@ -107,11 +107,15 @@ async fn create(
 /// What is changed; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangedCode {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>, nullable = false)]
     is_active: Option<bool>,
     /// Null is never.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Micros>)]
     expires_at: Option<Option<Micros>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<i64>>, nullable = false)]
     category_ids: Option<Vec<i64>>,
 }
 

@@ -16,7 +16,7 @@ use super::file::{self, Disposition};
 use super::problem::Problem;
 use super::viewing::Viewing;
 use crate::app::App;
-use crate::domain::time::{Micros, present};
+use crate::domain::time::{Micros, given, present};
 use crate::fault::Fault;
 use crate::service::extras::TextChange;
 use crate::store::extras;
@@ -240,8 +240,8 @@ async fn image_file(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    app.extras.may_have_image(&name, &viewer).await?;
-    shown(&app, &format!("images/{name}"), &method, &headers).await
+    let public = app.extras.may_have_image(&name, &viewer).await?;
+    shown(&app, &format!("images/{name}"), public, &method, &headers).await
 }
 
 /// The thumbnail of a video.
@@ -255,13 +255,14 @@ async fn thumbnail_file(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    app.extras.may_have_thumbnail(&name, &viewer).await?;
-    shown(&app, &format!("thumbnails/{name}"), &method, &headers).await
+    let public = app.extras.may_have_thumbnail(&name, &viewer).await?;
+    shown(&app, &format!("thumbnails/{name}"), public, &method, &headers).await
 }
 
 pub(super) async fn shown(
     app: &App,
     path: &str,
+    public: bool,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Fault> {
@@ -275,8 +276,13 @@ pub(super) async fn shown(
     )
     .await?;
     // Whoever may not see it any more asks again after an hour at most; the name of another picture is another one.
-    let value = HeaderValue::from_static("private, max-age=3600");
-    sent.headers_mut().insert(header::CACHE_CONTROL, value);
+    let kept = if public {
+        "public, max-age=3600"
+    } else {
+        "private, max-age=3600"
+    };
+    let kept = HeaderValue::from_static(kept);
+    sent.headers_mut().insert(header::CACHE_CONTROL, kept);
     Ok(sent)
 }
 
@@ -328,10 +334,14 @@ async fn add_text(
 /// What is changed; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangedText {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     title: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     content: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, nullable = false)]
     sort_order: Option<i64>,
 }
 

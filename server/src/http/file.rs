@@ -22,6 +22,11 @@ pub(crate) enum Disposition<'a> {
     Attachment(&'a str),
 }
 
+/// What a file that is opened as a page may do: show itself.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox",
+);
+
 /// The file `name` of `folder` to a client that sent `method` (GET or HEAD) and `headers`: ETag, Last-Modified, If-Range, one
 /// or several ranges. A caller that wants `Cache-Control` puts it into the answer.
 ///
@@ -56,6 +61,7 @@ pub(crate) async fn send(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    out.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     if let Disposition::Attachment(name) = disposition {
         out.insert(header::CONTENT_DISPOSITION, attachment(name));
     }

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
-use http::Request;
 use http::request::Parts;
+use http::{HeaderValue, Request, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -147,8 +147,22 @@ async fn audio_file(
     Path(name): Path<String>,
     Asked(request): Asked,
 ) -> Result<Response, Fault> {
-    app.playback.may_have(&name, &viewer).await?;
-    file(&app, &name, Disposition::Inline, &request).await
+    let item = app.playback.may_have(&name, &viewer).await?;
+    let mut sent = file(&app, &name, Disposition::Inline, &request).await?;
+    let out = sent.headers_mut();
+    if item.is_public(&viewer) {
+        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        out.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=3600"),
+        );
+    } else {
+        out.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        );
+    }
+    Ok(sent)
 }
 
 async fn file(

@@ -15,6 +15,7 @@ mod media;
 #[cfg(test)]
 mod media_tests;
 mod metrics;
+mod patience;
 pub(crate) mod problem;
 mod reference;
 mod retention;
@@ -35,7 +36,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -43,6 +44,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 use utoipa::OpenApi;
+use utoipa::openapi::Ref;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -51,6 +53,9 @@ use crate::fault::Fault;
 use crate::listen::Respond;
 use crate::log;
 use crate::metrics::HTTP;
+use crate::service::limits::network;
+use extract::Client;
+use patience::Patient;
 
 /// Bytes of the largest body of a request that is not an upload.
 pub(crate) const MAX_BODY: usize = 1 << 20;
@@ -101,6 +106,14 @@ fn api() -> OpenApiRouter<Arc<App>> {
             let tag = operation.tags.as_ref().and_then(|tags| tags.first());
             if let (Some(tag), Some(name)) = (tag, &operation.operation_id) {
                 operation.operation_id = Some(format!("{tag}_{name}").replace('-', "_"));
+            }
+            if operation.request_body.is_some() {
+                // Whatever has a body may be too slow or too large.
+                for status in ["408", "413"] {
+                    let refused = || Ref::from_response_name("Problem").into();
+                    let said = operation.responses.responses.entry(status.to_owned());
+                    said.or_insert_with(refused);
+                }
             }
         }
     }
@@ -154,36 +167,54 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         })
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), cors::apply))
-        .layer(middleware::from_fn(around))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), around))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             problem::panicked,
         ))
         .with_state(app)
 }
 
-/// Names each request, logs it, and sends a path with a slash at its end to the one without.
-async fn around(request: Request, next: Next) -> Response {
+/// Names each request, and sends a path with a slash at its end to the one without.
+async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
     let path = request.uri().path();
     if path.len() > 1 && path.starts_with("/api/") && path.ends_with('/') {
         return slashless(&request);
     }
-    let response = log::named(Arc::clone(&id), logged(request, next)).await;
+    let response = log::named(Arc::clone(&id), logged(app, request, next)).await;
     problem::name(response, &id).await
 }
 
-/// Answers a request and says so.
-async fn logged(request: Request, next: Next) -> Response {
+/// Answers a request and says so; gives up a client that does not send it.
+async fn logged(app: Arc<App>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let started = std::time::Instant::now();
+    let asks_first = request.headers().contains_key(header::EXPECT);
+    let (mut head, body) = request.into_parts();
+    let client = Client::from_request_parts(&mut head, &app).await;
+    let (body, late) = Patient::new(body, app.config.client_timeout, asks_first);
+    let request = Request::from_parts(head, axum::body::Body::new(body));
     let mut response = next.run(request).await;
+    if late.is() {
+        response = problem::plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time");
+    }
+    // What is served is what it says it is: a page that somebody hid in a file stays a file.
+    let sniffed = response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS);
+    sniffed.or_insert(HeaderValue::from_static("nosniff"));
     let status = response.status();
     let elapsed = started.elapsed();
     let route = route.as_ref().map(MatchedPath::as_str);
     HTTP.count(route, &method, status, elapsed);
     if let Some(cause) = response.extensions_mut().remove::<problem::Cause>() {
         tracing::error!(%method, path, "request failed: {cause}");
+    }
+    // Whoever is refused often is told of once.
+    if status == StatusCode::TOO_MANY_REQUESTS
+        && let Ok(Client(address)) = client
+        && app.refused.check(&network(address)).is_ok()
+    {
+        tracing::warn!(network = %network(address), path, "a client is refused for a while: too many attempts");
     }
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(%method, path, status = status.as_u16(), elapsed_us, "answered");

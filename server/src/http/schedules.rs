@@ -21,7 +21,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::domain::cron::Language;
 use crate::domain::status::RunOutcome;
-use crate::domain::time::{Micros, present};
+use crate::domain::time::{Micros, given, present};
 use crate::fault::Fault;
 use crate::service::schedules::{NewSchedule, Planned, Preview, ScheduleChange, Upcoming};
 use crate::store::schedules::Run;
@@ -190,12 +190,12 @@ async fn one(
 /// What is changed of a schedule; what is absent stays. The source can't be changed.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ScheduleChangeBody {
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    cron_expr: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    timezone: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    cron_expr: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    timezone: Option<String>,
     /// Null is until the source ends or a person stops it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<i64>)]
@@ -204,17 +204,9 @@ struct ScheduleChangeBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Micros>)]
     ends_at: Option<Option<Micros>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<bool>)]
-    is_active: Option<Option<bool>>,
-}
-
-/// A value that can't be null.
-fn needed<T>(name: &str, value: Option<Option<T>>) -> Result<Option<T>, Fault> {
-    match value {
-        Some(None) => Err(Fault::field(format!("body.{name}"), "can't be null")),
-        other => Ok(other.flatten()),
-    }
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>, nullable = false)]
+    is_active: Option<bool>,
 }
 
 /// Change a schedule. What it has started goes on.
@@ -230,11 +222,11 @@ async fn change(
     Json(body): Json<ScheduleChangeBody>,
 ) -> Result<axum::Json<ScheduleView>, Fault> {
     let change = ScheduleChange {
-        cron_expr: needed("cron_expr", body.cron_expr)?,
-        zone: needed("timezone", body.timezone)?,
+        cron_expr: body.cron_expr,
+        zone: body.timezone,
         duration_s: body.duration_s,
         ends_at: body.ends_at,
-        is_active: needed("is_active", body.is_active)?,
+        is_active: body.is_active,
     };
     let changed = app.schedules.change(id, change, language).await?;
     Ok(axum::Json(changed.into()))

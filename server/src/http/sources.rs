@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::tasks::{self, TaskView};
 use crate::app::App;
 use crate::domain::status::Protocol;
-use crate::domain::time::{Micros, present};
+use crate::domain::time::{Micros, given, present};
 use crate::fault::Fault;
 use crate::service::recordings::{Request, State as LiveState};
 use crate::service::sources::{SourceChange, shown_url};
@@ -144,15 +144,29 @@ struct NewSource {
 /// What is changed; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 struct ChangedSource {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Protocol>, nullable = false)]
     protocol: Option<Protocol>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     url: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, nullable = false)]
     retention_days: Option<i64>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<i64>)]
     quota_bytes: Option<Option<i64>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     audio: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     transport: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>, nullable = false)]
     is_active: Option<bool>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<i64>)]
@@ -385,7 +399,7 @@ async fn picture(
     }
     match app.sources.picture(id).await? {
         Some(name) => {
-            let mut sent = extras::shown(&app, &format!("thumbnails/{name}"), &method, &headers).await?;
+            let mut sent = extras::shown(&app, &format!("thumbnails/{name}"), false, &method, &headers).await?;
             // Another one may be under this address in a moment.
             let value = HeaderValue::from_static("private, no-cache");
             sent.headers_mut().insert(header::CACHE_CONTROL, value);

@@ -116,8 +116,10 @@ struct Which {
     status: Option<TaskStatus>,
     /// How many of the newest to leave out.
     #[serde(default)]
+    #[param(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64)]
     skip: u32,
     /// How many, at most 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 

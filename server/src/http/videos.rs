@@ -20,7 +20,7 @@ use super::sources::CategoryRef;
 use super::viewing::Viewing;
 use crate::app::App;
 use crate::domain::status::{FileType, SourceType, VideoStatus};
-use crate::domain::time::{Micros, present};
+use crate::domain::time::{Micros, given, present};
 use crate::fault::Fault;
 use crate::service::library::{Batch, Filter, Listed, Page, Sort};
 
@@ -173,8 +173,10 @@ struct Which {
     sort: Sort,
     /// How many to leave out.
     #[serde(default)]
+    #[param(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64)]
     skip: u32,
     /// How many, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -269,9 +271,9 @@ async fn one(
 #[derive(Debug, Deserialize, ToSchema)]
 struct Words {
     /// 1 to 128 characters; not null.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false)]
-    title: Option<Option<String>>,
+    title: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
@@ -290,11 +292,7 @@ async fn change(
     Path(id): Path<i64>,
     Json(words): Json<Words>,
 ) -> Result<axum::Json<VideoView>, Fault> {
-    let title = match &words.title {
-        Some(None) => return Err(Fault::field("body.title", "a text")),
-        Some(Some(title)) => Some(title.as_str()),
-        None => None,
-    };
+    let title = words.title.as_deref();
     let description = words.description.as_ref().map(Option::as_deref);
     let is_protected = match words.is_protected {
         Some(None) => return Err(Fault::field("body.is_protected", "true or false")),
@@ -338,7 +336,7 @@ struct ToCategory {
 }
 
 /// Put a video into a category, or into none.
-#[utoipa::path(put, path = "/api/videos/{id}/category", tag = "videos", params(("id" = i64, Path)), request_body = ToCategory, security(("bearer" = [])),
+#[utoipa::path(put, path = "/api/videos/{id}/category", tag = "videos", params(("id" = i64, Path)), request_body = Option<ToCategory>, security(("bearer" = [])),
     responses((status = 200, body = VideoView), (status = 400, response = Problem), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
 async fn set_category(
     State(app): State<Arc<App>>,

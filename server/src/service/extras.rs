@@ -59,8 +59,11 @@ impl Extras {
         }
     }
 
-    async fn seen(&self, video: i64, viewer: &Viewer) -> Result<(), Fault> {
-        self.playback.item(video).await?.may_be_seen(viewer)
+    /// Whether everybody may see it, if this viewer may.
+    async fn seen(&self, video: i64, viewer: &Viewer) -> Result<bool, Fault> {
+        let item = self.playback.item(video).await?;
+        item.may_be_seen(viewer)?;
+        Ok(item.is_public(viewer))
     }
 
     async fn there(&self, video: i64) -> Result<(), Fault> {
@@ -105,11 +108,11 @@ impl Extras {
         Ok(())
     }
 
-    /// Whether `viewer` may have the picture of this name.
+    /// Whether `viewer` may have the picture of this name; and whether everybody may.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
-    pub(crate) async fn may_have_image(&self, name: &str, viewer: &Viewer) -> Result<(), Fault> {
+    pub(crate) async fn may_have_image(&self, name: &str, viewer: &Viewer) -> Result<bool, Fault> {
         let video = self
             .store
             .video_of_image(name)
@@ -118,19 +121,21 @@ impl Extras {
         self.seen(video, viewer).await
     }
 
-    /// Whether `viewer` may have the thumbnail of this name.
+    /// Whether `viewer` may have the thumbnail of this name; and whether everybody may.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
-    pub(crate) async fn may_have_thumbnail(&self, name: &str, viewer: &Viewer) -> Result<(), Fault> {
-        let mut refused = Fault::missing("Thumbnail not found");
+    pub(crate) async fn may_have_thumbnail(&self, name: &str, viewer: &Viewer) -> Result<bool, Fault> {
+        let mut told = Err(Fault::missing("Thumbnail not found"));
         for video in self.store.videos_of_thumbnail(name).await? {
             match self.seen(video, viewer).await {
-                Ok(()) => return Ok(()),
-                Err(fault) => refused = fault,
+                Ok(true) => return Ok(true),
+                Ok(false) => told = Ok(false),
+                Err(fault) if told.is_err() => told = Err(fault),
+                Err(_) => {}
             }
         }
-        Err(refused)
+        told
     }
 
     /// The texts of a video, in their order.

@@ -202,7 +202,7 @@ impl Playback {
 
     /// The path of a playlist of `item` that `viewer`, who may see it, can follow without any header.
     pub(crate) fn playlist(&self, item: &Item, viewer: &Viewer) -> String {
-        let public = item.status == VideoStatus::Published && !viewer.locks(item.category_id);
+        let public = item.is_public(viewer);
         if public && item.clip.is_none() {
             return format!("{LOCATION}/{}/index.m3u8", item.file_name);
         }
@@ -299,7 +299,7 @@ impl Playback {
             vod::files_of(request.uri().path(), LOCATION).map_err(|refusal| Fault::from_refusal(&refusal))?
         {
             let item = self.may_have(&name, viewer).await?;
-            public &= item.status == VideoStatus::Published && !viewer.locks(item.category_id);
+            public &= item.is_public(viewer);
         }
         Ok(cached(self.packager.answer(request).await, public))
     }
@@ -372,6 +372,11 @@ impl Item {
             file_type: row.file_type,
             deleted: row.deleted_at.is_some(),
         }
+    }
+
+    /// Whether everybody may see it. `viewer` knows which categories are locked.
+    pub(crate) fn is_public(&self, viewer: &Viewer) -> bool {
+        self.status == VideoStatus::Published && !viewer.locks(self.category_id)
     }
 
     /// Whether `viewer` may see it.

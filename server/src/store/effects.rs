@@ -37,8 +37,12 @@ pub(crate) struct Span {
 pub(crate) enum Effect {
     /// Nothing.
     Nothing,
-    /// A video gets a picture.
-    Thumbnail { video: i64, name: String },
+    /// A video gets a picture in place of the one `before`, unless a person chose another meanwhile.
+    Thumbnail {
+        video: i64,
+        before: Option<String>,
+        name: String,
+    },
     /// A video gets other files; what belonged to the old ones is removed at `purge_at`.
     Replace {
         video: i64,
@@ -85,7 +89,7 @@ const PART: &str = "INSERT INTO video_parts (video_id, position, file_name, file
 
 /// A picture is to be made.
 const PICTURE: &str = "INSERT INTO jobs (kind, video_id, payload, status, run_after, created_at, updated_at) \
-                       VALUES ('thumbnail', $1, '{}', 'pending', $2, $2, $2) ON CONFLICT DO NOTHING";
+                       VALUES ('thumbnail', $1, '{\"anew\":true}', 'pending', $2, $2, $2) ON CONFLICT DO NOTHING";
 
 impl Store {
     /// Ends a job that `owner` holds with its `result` and its effect. All of it happens, or nothing.
@@ -102,9 +106,15 @@ impl Store {
             let mut tx = pool.begin().await?;
             let changed: Option<i64> = match effect {
                 Effect::Nothing => None,
-                Effect::Thumbnail { video, name } => {
-                    let sql = "UPDATE videos SET thumbnail = $2, updated_at = $3 WHERE id = $1";
-                    sqlx::query(sql).bind(video).bind(name).bind(now).execute(&mut *tx).await?;
+                Effect::Thumbnail { video, before, name } => {
+                    let sql = "UPDATE videos SET thumbnail = $2, updated_at = $3 WHERE id = $1 \
+                               AND COALESCE(thumbnail, '') = CAST($4 AS TEXT)";
+                    let before = before.as_deref().unwrap_or_default();
+                    let replaced = sqlx::query(sql).bind(video).bind(name).bind(now).bind(before).execute(&mut *tx).await?;
+                    if replaced.rows_affected() == 0 {
+                        tx.rollback().await?;
+                        return Ok(Ended::Changed);
+                    }
                     Some(*video)
                 }
                 Effect::Replace { video, before, media, review, audio, old, purge_at } => {

@@ -1,12 +1,10 @@
-//! The operator's whole path against a real source: create, record, stop, publish, lock, unlock, play; also after `kill -9`.
+//! Recordings of real sources: cut off by `kill -9` and by a signal, several at a time, and of a source that is away.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mediastack_tests::fixtures::media;
 use mediastack_tests::hls_origin::{LiveHls, Segments};
 use mediastack_tests::nginx_rtmp::{NginxRtmp, WhenPublisherLeaves};
-use mediastack_tests::process::output_of;
 use mediastack_tests::publish::{Content, Publisher};
 use mediastack_tests::server::{Api, Server};
 use serde_json::{Value, json};
@@ -25,23 +23,8 @@ fn durable(live: &Value, source: &Value) -> f64 {
     one.and_then(|one| one["durable_s"].as_f64()).unwrap_or(0.0)
 }
 
-/// The seconds that ffmpeg plays of a playlist.
-fn played(url: &str) -> f64 {
-    let mut ffprobe = Command::new("ffprobe");
-    let (said, _) = output_of(ffprobe.args([
-        "-v",
-        "error",
-        "-show_entries",
-        "format=duration",
-        "-of",
-        "csv=p=0",
-        url,
-    ]));
-    said.trim().parse().expect("a number")
-}
-
 #[test]
-fn a_source_is_recorded_published_locked_and_played() {
+fn a_running_recording_shows_its_picture_and_names_its_video_when_it_ends() {
     let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
     let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_360p.flv")));
     let server = Server::start();
@@ -49,21 +32,9 @@ fn a_source_is_recorded_published_locked_and_played() {
     let id = source(&mut admin, &nginx.url("a"));
     let target = format!("/api/sources/{id}");
     let begun = admin.push(&format!("{target}/record/start")).json(200);
-    assert_eq!(begun["source_id"], id);
-    assert_eq!(
-        admin.push(&format!("{target}/record/start")).detail(400),
-        "Source is already being recorded"
-    );
-    assert_eq!(admin.delete(&target).detail(400), "无法删除正在录制的直播源");
     admin.until("/api/tasks/live", SOON, |live| durable(live, &id) > 4.0);
-    let listed = admin.get("/api/sources").json(200);
-    assert_eq!(
-        (&listed[0]["is_recording"], &listed[0]["is_online"]),
-        (&json!(true), &json!(true))
-    );
-    assert_eq!(admin.get("/api/tasks").json(200)[0]["status"], "recording");
 
-    // What it shows: a JPEG that is made once, and that nobody else may see.
+    // A JPEG that is made once, and that nobody else may see.
     let picture = format!("/api/tasks/{}/picture", begun["id"]);
     let seen = admin.get(&picture);
     assert_eq!(
@@ -85,30 +56,12 @@ fn a_source_is_recorded_published_locked_and_played() {
 
     let stopped = admin.push(&format!("{target}/record/stop")).json(200);
     admin.get(&picture).empty(204);
-    assert!(
-        ["completed", "interrupted"].contains(&stopped["status"].as_str().expect("a status")),
-        "{stopped}"
-    );
-    assert!(
-        stopped["ended_at"].is_string() && stopped["file_size"].as_i64() > Some(100_000),
-        "{stopped}"
-    );
     let video = admin.get("/api/videos").json(200)[0].clone();
-    assert_eq!(
-        (&video["task_id"], &video["source_type"]),
-        (&stopped["id"], &json!("recorded")),
-        "in the list at once"
-    );
     let task = admin.get(&format!("/api/tasks/{}", stopped["id"])).json(200);
     let listed = admin.get("/api/tasks").json(200);
     for task in [&stopped, &task, &listed[0]] {
         assert_eq!(task["video_id"], video["id"], "{task}");
     }
-    assert!(
-        video["title"].as_str().expect("a title").starts_with("Hall 1"),
-        "{video}"
-    );
-    assert!(video["duration"].as_i64() >= Some(4), "{video}");
     let shown = format!("/api/videos/{}", video["id"]);
     let pictured = admin.until(&shown, SOON, |video| video["thumbnail"].is_string());
     let thumbnail = admin.get(pictured["thumbnail"].as_str().expect("a path"));
@@ -116,45 +69,6 @@ fn a_source_is_recorded_published_locked_and_played() {
     assert!(
         last.status == 200 && last.body == thumbnail.body,
         "that of the latest recording"
-    );
-
-    admin.push(&format!("{shown}/publish")).json(200);
-    let category = admin
-        .post("/api/categories", &json!({"name": "closed"}))
-        .json(201)["id"]
-        .clone();
-    admin
-        .put(&format!("{shown}/category"), &json!({"category_id": category}))
-        .json(200);
-    admin
-        .post(
-            "/api/view-codes",
-            &json!({"code": "BEES42", "category_ids": [category]}),
-        )
-        .json(201);
-    let mut viewer = server.visitor();
-    viewer.get(&format!("{shown}/play")).detail(403);
-    let cookie = viewer.post("/api/view-codes/verify", &json!({"code": "BEES42"}));
-    let cookie = cookie
-        .header("set-cookie")
-        .expect("a cookie")
-        .split(';')
-        .next()
-        .expect("a pair")
-        .to_owned();
-    viewer.headers.push(format!("Cookie: {cookie}"));
-    let path = viewer.get(&format!("{shown}/play")).json(200)["hls_url"]
-        .as_str()
-        .expect("a path")
-        .to_owned();
-    let seconds = played(&server.url(&path));
-    assert!(seconds >= 4.0, "{seconds}");
-
-    admin.delete(&target).empty(204);
-    assert_eq!(
-        admin.get(&shown).json(200)["id"],
-        video["id"],
-        "what was recorded stays"
     );
 }
 

@@ -259,6 +259,15 @@ async fn a_video_gets_a_picture_and_sound_alone_needs_none() {
             place.store.video(sound.id).await.unwrap().unwrap().thumbnail,
             None
         );
+        // One that is there may be one that a person chose.
+        for (payload, stays) in [(json!({}), true), (json!({"anew": true}), false)] {
+            let job = place.jobs.add("thumbnail", Some(video.id), &payload).await;
+            let job = place.over(job.unwrap().unwrap().id).await;
+            assert_eq!(job.status, JobStatus::Completed, "{:?}", job.error_message);
+            let now = place.store.video(video.id).await.unwrap().unwrap().thumbnail;
+            assert_eq!(now.as_deref() == Some(name.as_str()), stays, "{payload}");
+            assert_eq!(place.path(&format!("thumbnails/{name}")).exists(), stays);
+        }
         fs::remove_file(place.path("a.mp4")).unwrap();
         let job = place
             .jobs

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mediacore::codec::Kind;
 use mediacore::thumbnail::{self, Options};
 use mediacore::{ErrorKind, probe};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Failure;
@@ -16,11 +17,20 @@ use crate::store::effects::Effect;
 /// Pixels of the widest picture: what a page of many shows.
 const WIDTH: u32 = 1280;
 
-/// Makes it. Sound alone has none, and that is no failure.
+/// What is asked for.
+#[derive(Default, Deserialize)]
+struct Payload {
+    /// The video shows something else now: a picture that it has is one of what it showed.
+    #[serde(default)]
+    anew: bool,
+}
+
+/// Makes it. Sound alone has none, and that is no failure. One that a person chose stays.
 pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
     let id = run.job.video_id.unwrap_or_default();
     let found = Pieces::of(&run.jobs.0.store, run.storage(), id).await?;
-    if found.video.file_type == FileType::Audio {
+    let asked: Payload = serde_json::from_str(&run.job.payload).unwrap_or_default();
+    if found.video.file_type == FileType::Audio || (found.video.thumbnail.is_some() && !asked.anew) {
         return Ok(without());
     }
     let length: Duration = found.pieces.iter().filter_map(|piece| piece.length).sum();
@@ -71,7 +81,11 @@ pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
     Ok(Done {
         result: json!({ "thumbnail": name }),
         made: vec![format!("thumbnails/{name}")],
-        effect: Effect::Thumbnail { video: id, name },
+        effect: Effect::Thumbnail {
+            video: id,
+            before: before.clone(),
+            name,
+        },
         old: Vec::new(),
         useless: before
             .map(|name| format!("thumbnails/{name}"))

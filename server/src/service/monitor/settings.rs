@@ -1,15 +1,17 @@
 //! The settings in effect, as an administrator may see them.
 
+use mediacore::source::Network;
+
 use crate::config::Config;
 
 /// What the server runs with; secrets are `***`.
 pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
     let secret = |is_set: bool| if is_set { "***" } else { "" }.to_owned();
     let seconds = |length: std::time::Duration| length.as_secs().to_string();
-    let networks = config
-        .trusted_proxies
-        .iter()
-        .map(|network| format!("{network:?}"));
+    let networks = |networks: &[Network]| {
+        let texts: Vec<String> = networks.iter().map(Network::to_string).collect();
+        texts.join(", ")
+    };
     vec![
         ("listen", config.listen.to_string()),
         ("data_dir", config.data_dir.display().to_string()),
@@ -22,8 +24,9 @@ pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("token_life_s", seconds(config.token_life)),
         ("cors_origins", config.cors_origins.join(", ")),
         ("timezone", config.zone.iana_name().unwrap_or_default().to_owned()),
-        ("trusted_proxies", networks.collect::<Vec<_>>().join(", ")),
+        ("trusted_proxies", networks(&config.trusted_proxies)),
         ("allow_private_sources", config.allow_private_sources.to_string()),
+        ("source_networks", networks(&config.source_networks)),
         ("check_interval_s", seconds(config.check_interval)),
         ("max_video_upload", config.max_video_upload.to_string()),
         ("max_audio_upload", config.max_audio_upload.to_string()),
@@ -35,6 +38,7 @@ pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("log_format", config.log_format.as_str().to_owned()),
         ("metrics_token", secret(config.metrics_token.is_some())),
         ("max_connections", config.max_connections.to_string()),
+        ("client_timeout_s", seconds(config.client_timeout)),
     ]
 }
 

@@ -136,6 +136,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "30",
         "Seconds between checks of a source that is not recorded",
     ),
+    secret(
+        "callback_key",
+        "CALLBACK_KEY",
+        "Key that a cloud vendor signs its pushes with; empty takes any push, as the vendor's form has no other secret",
+    ),
     setting(
         "max_video_upload",
         "MAX_VIDEO_UPLOAD",

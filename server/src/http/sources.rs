@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -411,7 +413,7 @@ async fn picture(
 
 /// What a cloud vendor pushes when a stream begins or ends.
 #[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "their presence is the vendor's form")]
+#[expect(dead_code, reason = "the presence of the others is the vendor's form")]
 struct Push {
     app: String,
     appname: String,
@@ -442,12 +444,55 @@ struct Taken {
     code: i64,
 }
 
-/// A cloud vendor's push: the sources of the stream are online when `event_type` is 1.
+impl Push {
+    /// Whether it is signed with `key`, as Tencent Cloud does it: the MD5 of the key and the time until which the push is good.
+    fn is_signed(&self, key: &str, now: Micros) -> bool {
+        let digest = Md5::digest(format!("{key}{}", self.t));
+        let right: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let same = right.as_bytes().ct_eq(self.sign.to_ascii_lowercase().as_bytes());
+        bool::from(same) && self.t >= now.0 / 1_000_000
+    }
+}
+
+/// A cloud vendor's push: the sources of the stream are online when `event_type` is 1. Where `CALLBACK_KEY` is set it must be signed.
 #[utoipa::path(post, path = "/api/sources/callback", tag = "sources", request_body = Push,
-    responses((status = 200, body = Taken), (status = 422, response = Problem)))]
+    responses((status = 200, body = Taken), (status = 403, response = Problem), (status = 422, response = Problem)))]
 async fn callback(State(app): State<Arc<App>>, Json(push): Json<Push>) -> Result<axum::Json<Taken>, Fault> {
+    let key = app.config.callback_key.as_ref();
+    if key.is_some_and(|key| !push.is_signed(key.expose(), Micros::now())) {
+        return Err(Fault::Forbidden(
+            "The push is not signed with the key, or is too old".to_owned(),
+        ));
+    }
     app.checks
         .pushed(&push.appname, &push.channel_id, push.event_type == 1)
         .await?;
     Ok(axum::Json(Taken { code: 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_push_is_signed_with_the_key_and_its_time() {
+        let push = |sign: &str, t: i64| -> Push {
+            let form = serde_json::json!({
+                "app": "a", "appname": "live", "channel_id": "x", "errmsg": "", "node": "", "sequence": "", "sign": sign,
+                "stream_id": "x", "stream_param": "", "user_ip": "", "appid": 1, "errcode": 0, "event_time": 1, "event_type": 1,
+                "idc_id": 1, "set_id": 1, "t": t,
+            });
+            serde_json::from_value(form).unwrap()
+        };
+        // printf 's3cret1700000000' | md5sum
+        let sign = "5d75c9c422f888a6fc13fe10cfd4b30e";
+        let at = |seconds: i64| Micros(seconds * 1_000_000);
+        let good = push(sign, 1_700_000_000);
+        assert!(good.is_signed("s3cret", at(1_700_000_000)));
+        assert!(push(&sign.to_uppercase(), 1_700_000_000).is_signed("s3cret", at(1_600_000_000)));
+        assert!(!good.is_signed("s3cret", at(1_700_000_001)), "its time is over");
+        assert!(!good.is_signed("other", at(1_600_000_000)));
+        assert!(!push(sign, 1_700_000_001).is_signed("s3cret", at(1_600_000_000)));
+        assert!(!push("", 1_700_000_000).is_signed("s3cret", at(1_600_000_000)));
+    }
 }

@@ -1,6 +1,7 @@
 //! What existing admin UIs rely on: status codes, bodies, and the words of refusals.
 
 use mediastack_tests::fixtures::media;
+use mediastack_tests::jwt::Token;
 use mediastack_tests::server::Server;
 use serde_json::json;
 
@@ -32,6 +33,21 @@ fn sessions_are_as_the_uis_know_them() {
     );
     let token = signed_in.json(200);
     assert_eq!(token["token_type"], "bearer");
+    let read = Token::read(token["access_token"].as_str().expect("a token"));
+    assert_eq!(
+        (&read.header, &read.claims["sub"]),
+        (&json!({"alg": "HS256", "typ": "JWT"}), &json!("admin"))
+    );
+    let life = read.claims["exp"].as_i64().zip(read.claims["iat"].as_i64());
+    assert_eq!(
+        life.map(|(end, begin)| end - begin),
+        Some(86_400),
+        "a day, in whatever zone the server is"
+    );
+    assert!(
+        cookie.contains("Max-Age=86400") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
     let bearer = format!(
         "Authorization: Bearer {}",
         token["access_token"].as_str().expect("a token")
@@ -118,8 +134,13 @@ fn unknown_routes_methods_slashes_and_origins_are_answered_as_before() {
         Some("http://localhost:5173")
     );
     assert_eq!(
-        (answer.status, answer.header("access-control-allow-credentials")),
-        (200, Some("true"))
+        (
+            answer.status,
+            answer.header("access-control-allow-credentials"),
+            answer.header("access-control-max-age"),
+            answer.header("vary"),
+        ),
+        (200, Some("true"), Some("600"), Some("Origin"))
     );
     let lines = preflight("http://evil.example");
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();

@@ -200,6 +200,9 @@ fn a_vendor_tells_what_is_on_the_air() {
     push["channel_id"] = json!("hall");
     vendor.post("/api/sources/callback", &push).json(200);
     assert_eq!(online(&hall), json!(false));
+    let signed = Server::start_with(&[("CALLBACK_KEY", "the vendor's")]);
+    let mut stranger = signed.visitor();
+    stranger.post("/api/sources/callback", &push).detail(403);
     push.as_object_mut().expect("an object").remove("t");
     vendor.post("/api/sources/callback", &push).detail(422);
 }

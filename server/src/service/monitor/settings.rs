@@ -28,6 +28,7 @@ pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("allow_private_sources", config.allow_private_sources.to_string()),
         ("source_networks", networks(&config.source_networks)),
         ("check_interval_s", seconds(config.check_interval)),
+        ("callback_key", secret(config.callback_key.is_some())),
         ("max_video_upload", config.max_video_upload.to_string()),
         ("max_audio_upload", config.max_audio_upload.to_string()),
         ("upload_life_s", seconds(config.upload_life)),

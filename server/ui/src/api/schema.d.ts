@@ -551,7 +551,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A cloud vendor's push: the sources of the stream are online when `event_type` is 1. */
+        /** A cloud vendor's push: the sources of the stream are online when `event_type` is 1. Where `CALLBACK_KEY` is set it must be signed. */
         post: operations["sources_callback"];
         delete?: never;
         options?: never;
@@ -4214,6 +4214,7 @@ export interface operations {
                     "application/json": components["schemas"]["Taken"];
                 };
             };
+            403: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
             422: components["responses"]["Problem"];

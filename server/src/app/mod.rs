@@ -189,7 +189,7 @@ impl App {
             webhooks,
             retention,
             remover,
-            refused: Limiter::new(NonZeroU32::MIN, TOLD),
+            refused: Limiter::new("log", NonZeroU32::MIN, TOLD),
         }))
     }
 

@@ -212,7 +212,7 @@ async fn logged(app: Arc<App>, request: Request, next: Next) -> Response {
     // Whoever is refused often is told of once.
     if status == StatusCode::TOO_MANY_REQUESTS
         && let Ok(Client(address)) = client
-        && app.refused.check(&network(address)).is_ok()
+        && app.refused.take(&network(address))
     {
         tracing::warn!(network = %network(address), path, "a client is refused for a while: too many attempts");
     }

@@ -46,6 +46,11 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         Fault::TooMany(wait)
     }
 
+    /// Takes an attempt, if there is one. That there is none is no refusal of anybody.
+    pub(crate) fn take(&self, key: &K) -> bool {
+        self.limits.check_key(key).is_ok()
+    }
+
     /// Forgets keys that have been quiet.
     pub(crate) fn forget(&self) {
         self.limits.retain_recent();

@@ -401,7 +401,8 @@ async fn picture(
     }
     match app.sources.picture(id).await? {
         Some(name) => {
-            let mut sent = extras::shown(&app, &format!("thumbnails/{name}"), false, &method, &headers).await?;
+            let mut sent =
+                extras::shown(&app, &format!("thumbnails/{name}"), false, &method, &headers).await?;
             // Another one may be under this address in a moment.
             let value = HeaderValue::from_static("private, no-cache");
             sent.headers_mut().insert(header::CACHE_CONTROL, value);

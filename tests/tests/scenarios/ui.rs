@@ -36,8 +36,7 @@ fn an_operator_records_and_publishes_and_a_viewer_watches() {
             .arg(&shots)
             .current_dir(repository().join("tests/browser")),
     );
-    let seen: Value =
-        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error} in {said}"));
+    let seen: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error} in {said}"));
     assert_eq!(seen["console"], json!([]), "errors:{}", list(&seen["console"]));
     assert_eq!(seen["violations"], json!([]), "axe:{}", list(&seen["violations"]));
     assert_eq!(seen["overflow"], json!([]), "width:{}", list(&seen["overflow"]));

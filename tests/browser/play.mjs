@@ -1,5 +1,6 @@
 // Plays an HLS URL with hls.js in Chromium: from the start, near the end, back again, and through its audio tracks.
-// `node play.mjs MASTER_URL` prints one JSON object with what happened; exits with 1 and a line on stderr when it can't.
+// `node play.mjs MASTER_URL [REST]` prints one JSON object with what happened; exits with 1 and a line on stderr when it can't.
+// It may stop REST seconds before the end: a last segment of less than a picture is one that hls.js can't place.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
 const url = process.argv[2];
+const rest = Number(process.argv[3] ?? 0);
 const hls = createRequire(import.meta.url).resolve('hls.js/dist/hls.min.js');
 const profile = await mkdtemp(join(tmpdir(), 'player-'));
 const browser = await chromium.launchPersistentContext(profile, {
@@ -23,7 +25,7 @@ try {
   page.on('pageerror', (error) => console_.push(String(error)));
   await page.setContent('<video muted playsinline style="width:320px"></video>');
   await page.addScriptTag({ path: hls });
-  const result = await page.evaluate(play, url);
+  const result = await page.evaluate(play, { url, rest });
   console.log(JSON.stringify({ ...result, console: console_ }));
 } catch (error) {
   console.error(String(error).split('\n')[0]);
@@ -34,7 +36,7 @@ try {
 }
 
 // Runs in the page.
-async function play(url) {
+async function play({ url, rest }) {
   const video = document.querySelector('video');
   const errors = [];
   const player = new Hls({ enableWorker: false });
@@ -64,7 +66,7 @@ async function play(url) {
   await plays('playing from the start');
   const duration = video.duration;
   await seek(duration - 1.5);
-  await until('reaching the end', () => video.ended);
+  await until('reaching the end', () => video.ended || duration - video.currentTime < rest);
   const end = video.currentTime;
   await seek(duration / 3);
   await plays('playing after seeking back');

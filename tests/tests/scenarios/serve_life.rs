@@ -41,7 +41,11 @@ fn heard(url: &str) -> f64 {
 /// What hls.js in Chromium says of playing a playlist from its start to its end and back.
 fn seen(url: &str) -> Value {
     let folder = repository().join("tests/browser");
-    let (said, _) = output_of(Command::new("node").arg("play.mjs").arg(url).current_dir(folder));
+    let (said, _) = output_of(
+        Command::new("node")
+            .args(["play.mjs", url, "0.1"])
+            .current_dir(folder),
+    );
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 

@@ -79,7 +79,8 @@ fn a_schedule_of_each_minute_records_ten_seconds() {
     assert_eq!(
         (&runs[0]["outcome"], &runs[0]["task_id"]),
         (&json!("started"), &tasks[0]["id"]),
-        "{runs}"
+        "{runs} {}",
+        server.log()
     );
     let taken = admin.get(&format!("/api/schedules/{busy}/runs")).json(200);
     assert_eq!(

@@ -147,8 +147,13 @@ impl Schedules {
         let starting: FuturesUnordered<_> = ours
             .into_iter()
             .map(|ours| {
-                let started = starter.start(ours.run.source_id, ours.run.schedule_id, ours.window_end);
-                async move { ended(ours.run, started.await) }
+                // On a task of its own: one that stood still while the ledger is written could hold the connection that the ledger waits for.
+                let starting = starter.start(ours.run.source_id, ours.run.schedule_id, ours.window_end);
+                let started = tokio::spawn(starting);
+                async move {
+                    let started = started.await.map_err(Fault::from).flatten();
+                    ended(ours.run, started)
+                }
             })
             .collect();
         let mut ended = starting.ready_chunks(100);

@@ -127,7 +127,7 @@ impl Webhooks {
         if let Some(why) = &attempt.error {
             tracing::info!(
                 webhook = row.id,
-                message = delivery.message_id,
+                message_id = delivery.message_id,
                 attempts = delivery.attempts,
                 "a message was not taken: {why}"
             );

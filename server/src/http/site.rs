@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::problem;
 use crate::fault::Fault;
 
 #[derive(RustEmbed)]
@@ -51,6 +52,10 @@ run <code>make build</code> in the source tree with <code>npm</code> installed, 
 /// What no route is for: a file of the pages, a page, or a problem.
 pub(super) async fn fallback(request: Request) -> Response {
     let (method, path) = (request.method(), request.uri().path());
+    if path == "/ws" || path.starts_with("/ws/") {
+        // What existing pages know: a handshake at any other path is refused.
+        return problem::plain(StatusCode::FORBIDDEN, "There is one socket, /ws/sources");
+    }
     if method != Method::GET && method != Method::HEAD {
         return missing();
     }

@@ -212,7 +212,7 @@ fn a_check_is_answered_at_once_and_told_over_the_socket() {
     use mediastack_tests::socket::Socket;
     let server = Server::start();
     let mut admin = server.admin();
-    for (path, status) in [("/ws/other", 404), ("/ws", 404)] {
+    for (path, status) in [("/ws/other", 403), ("/ws", 403)] {
         assert_eq!(Socket::open(server.port(), path).err(), Some(status), "{path}");
     }
     let mut socket = Socket::open(server.port(), "/ws/sources").expect("a public socket");

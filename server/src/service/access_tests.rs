@@ -57,8 +57,7 @@ async fn a_code_opens_its_categories_until_it_is_taken_back() {
             ..CodeChange::default()
         };
         codes.change(first.row.id, change).await.unwrap();
-        codes.add(code("AAAAA2", &[a])).await.unwrap();
-        assert_eq!(of(&both).shut(), [a], "at once");
+        assert_eq!(of(&both).shut(), [a], "at once, and locked for everybody");
         let past = CodeChange {
             is_active: Some(true),
             expires_at: Some(Some(Micros(1))),

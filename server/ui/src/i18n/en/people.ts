@@ -1,6 +1,6 @@
 export default {
   codes: {
-    text: 'A category that an active code covers is open only to viewers who entered such a code.',
+    text: 'A category that a code covers is open only to viewers who entered one that is active. When its codes end it stays locked, until they are deleted.',
     add: 'New code',
     empty: 'No viewing codes',
     emptyText: 'Everything that is published is open to everybody. A code locks its categories, and opens them for whoever has it.',
@@ -36,7 +36,7 @@ export default {
     on: 'Switch on',
     switchedOff: 'The code opens nothing any more',
     switchedOn: 'The code is active again',
-    offAsk: 'Switch off “{code}”? Viewers who entered it are locked out at once. Categories that no other code covers are open to everybody then.',
+    offAsk: 'Switch off “{code}”? Viewers who entered it are locked out at once. Its categories stay locked.',
     deleteAsk: 'Delete “{code}”? Viewers who entered it are locked out at once, and it can’t be brought back. Categories that no other code covers are open to everybody then.',
     deleted: 'The code was deleted',
     saved: 'The code was saved',

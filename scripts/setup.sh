@@ -17,6 +17,7 @@ test_packages=(
   gstreamer1.0-plugins-ugly                      # x264enc
   gstreamer1.0-tools                             # a player of HLS beside ffmpeg and the browser
   python3-venv                                   # schemathesis, which asks the server for all that its document allows
+  curl                                           # its first requests
   chromium                                       # the browser of the player tests
   postgresql                                     # the other database; started by the tests on a socket of its own
 )

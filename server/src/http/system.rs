@@ -193,7 +193,7 @@ struct WantedLines {
     /// With this text in the message, the target or a field (`name=value`), whatever the case.
     search: Option<String>,
     /// Older than this one.
-    before_id: Option<u64>,
+    before_id: Option<i64>,
     /// How many, 1 to 1000; 200 when it is absent.
     limit: Option<usize>,
 }
@@ -214,7 +214,8 @@ async fn logs(
     let wanted = Wanted {
         level: wanted.level.unwrap_or(Level::Debug),
         search: wanted.search.filter(|text| !text.is_empty()),
-        before: wanted.before_id,
+        // Nothing is older than a number below zero.
+        before: wanted.before_id.map(|id| u64::try_from(id).unwrap_or(0)),
         limit,
     };
     let lines = app.lines.lines(&wanted);

@@ -245,7 +245,7 @@ fn waits(program: &Path, quick: bool) -> Done {
     );
     let play = site.ask("GET", &format!("/api/videos/{}/play", answer["video_id"]), None)?;
     println!(
-        "\nIt plays at `{}`.\n",
+        "\nIt plays at {}.\n",
         if play["hls_url"].is_string() {
             "once"
         } else {

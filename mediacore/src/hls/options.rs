@@ -43,6 +43,8 @@ pub struct Mirrored {
     pub moved_fragments: bool,
     /// A file without a byte has a media playlist without a segment.
     pub empty_files: bool,
+    /// Playlists of several clips tell the grid, although segments are cut at sync samples: the last one may hold no picture.
+    pub grid_of_clips: bool,
 }
 
 /// Where segments are cut, and what playlists say of it.
@@ -326,6 +328,7 @@ impl Options {
                 iframes: true,
                 moved_fragments: true,
                 empty_files: true,
+                grid_of_clips: true,
             },
             limits: Limits {
                 metadata: 128 << 20,
@@ -352,6 +355,7 @@ impl Options {
             iframes: false,
             moved_fragments: false,
             empty_files: false,
+            grid_of_clips: false,
         };
         options.ts.announce_id3 = false;
         options.ts.registered_hevc = true;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::frames::Segment;
 use super::name::{Name, What};
-use super::options::{Container, Method, Options};
-use super::pick::{self, Open, Pick, Picked};
-use super::plan::{self, Place};
+use super::options::{Container, Durations, Method, Options};
+use super::pick::{self, File, Open, Pick, Picked};
+use super::plan::{self, Cuts, Place, Segments, SyncSamples};
 use super::playlist::{self, KeyFrame};
 use super::refusal::{Reason, Refusal};
 use super::select::{self, Selection};
@@ -150,14 +150,19 @@ impl Work<'_> {
             iv: (encryption.method != Method::None).then(|| self.fixed_iv()),
             uri: uri.as_deref(),
         };
-        Ok(playlist_of(playlist::media(&self.context(&picked), &key)?))
+        let segments = self.segments(&picked)?;
+        Ok(playlist_of(playlist::media(
+            &self.context(&picked),
+            &key,
+            &segments,
+        )?))
     }
 
     fn iframes(&self) -> Result<Answer, Refusal> {
         let picked = self.described()?;
         let context = self.context(&picked);
         playlist::check_iframes(&context)?;
-        let segments = plan::segments(self.set, self.options, &picked)?;
+        let segments = self.segments(&picked)?;
         let mut frames: Vec<KeyFrame> = Vec::new();
         let mut found = Vec::new();
         let mirrored = self.options.mirrored.iframes;
@@ -275,14 +280,72 @@ impl Work<'_> {
         }
     }
 
+    fn segments(&self, picked: &Picked) -> Result<Segments, Refusal> {
+        let sequence = picked.tracks.first().map_or(0, |pick| pick.sequence);
+        let mut keys = plan::told_keys(self.set, sequence);
+        if keys.is_empty() && self.clips_are_cut_at_samples() {
+            keys = (0..self.spans.clips.len()).map(|clip| self.cuts(clip)).collect();
+        }
+        plan::segments(self.set, self.options, picked, &keys)
+    }
+
     fn places(&self, number: u32, length: Millis) -> Result<Vec<Place>, Refusal> {
         let segmentation = plan::segmentation(self.set, &self.options.segmentation);
         let selected = pick::selected(self.request.name, self.set)?;
         let first = selected
             .first()
             .map_or(0, |(sequence, _): &(usize, TrackMask)| *sequence);
-        let keys = plan::told_keys(self.set, first);
-        plan::place_at_keys(number, self.set.timeline.as_ref(), length, &segmentation, &keys)
+        let timeline = self.set.timeline.as_ref();
+        let mut keys = plan::told_keys(self.set, first);
+        if keys.is_empty() && self.clips_are_cut_at_samples() {
+            // Only the clips that the segment lies in are opened.
+            let nominal = plan::place(number, timeline, length, &segmentation)?;
+            let clips = self.spans.clips.len();
+            keys = (0..clips)
+                .map(|clip| {
+                    let lies_there = nominal.iter().any(|place| place.clip == clip);
+                    lies_there.then(|| self.cuts(clip)).flatten()
+                })
+                .collect();
+        }
+        plan::place_at_keys(number, timeline, length, &segmentation, &keys)
+    }
+
+    /// Whether the clips of a timeline are cut where their samples say, in playlists too.
+    fn clips_are_cut_at_samples(&self) -> bool {
+        let segmentation = &self.options.segmentation;
+        self.set.timeline.is_some()
+            && segmentation.align
+            && segmentation.durations == Durations::Accurate
+            && !self.options.mirrored.grid_of_clips
+    }
+
+    /// Where clip `clip` of what is left of the set may be cut; `None` where the grid says it: without video, where every sample is a
+    /// sync sample, and for several files that are played as one. What can't be opened says why when its segments are asked for.
+    fn cuts(&self, clip: usize) -> Option<Cuts<'_>> {
+        let span = self.spans.clips.get(clip)?;
+        let selected = pick::selected(self.request.name, self.set).ok()?;
+        selected.into_iter().find_map(|(sequence, mask)| {
+            let clip = span.clip(self.set.sequences.get(sequence)?).ok()?;
+            let ClipSource::File(path) = &clip.source else {
+                return None;
+            };
+            let File::Title(title) = self.open.open(path).ok()? else {
+                return None;
+            };
+            let mask = mask.and(clip.tracks);
+            let (track, ..) =
+                pick::numbered(&title, self.request.name.what, self.options).find(|(_, number, track)| {
+                    let led = || title.samples(track).is_some_and(|index| !index.all_sync());
+                    track.kind() == Kind::Video && pick::in_mask(mask, Kind::Video, *number) && led()
+                })?;
+            Some(Cuts::Samples(SyncSamples {
+                track,
+                from: span.from.saturating_add(clip.from),
+                edit_list: !self.options.ignore_edit_list,
+                title,
+            }))
+        })
     }
 
     fn ts(&self, segment: &Segment) -> Result<Answer, Refusal> {

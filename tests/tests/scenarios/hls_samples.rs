@@ -94,13 +94,14 @@ fn the_parts_of_a_recording_are_one_playlist() {
     let second = folder.path().join("talk.part2.mp4");
     let scale = [
         "-t",
-        "5",
+        "7.2",
         "-vf",
         "scale=320:180",
         "-c:v",
         "libx264",
-        "-g",
-        "25",
+        // The grid wants to cut at 6 s, where no key frame follows.
+        "-x264-params",
+        "keyint=70:scenecut=0",
         "-c:a",
         "copy",
     ];
@@ -111,7 +112,7 @@ fn the_parts_of_a_recording_are_one_playlist() {
             .args(scale)
             .arg(&second),
     );
-    let manifest = r#"{"version":1,"parts":[{"file":"talk.mp4","at_s":0,"duration_s":20},{"file":"talk.part2.mp4","at_s":25,"duration_s":5},
+    let manifest = r#"{"version":1,"parts":[{"file":"talk.mp4","at_s":0,"duration_s":20},{"file":"talk.part2.mp4","at_s":25,"duration_s":7.2},
         {"file":"talk.part3.mp4","at_s":31}]}"#;
     std::fs::write(folder.path().join("talk.parts.json"), manifest).expect("a manifest");
     for container in ["mpegts", "fmp4"] {
@@ -138,7 +139,8 @@ fn the_parts_of_a_recording_are_one_playlist() {
         let whole: f64 = lengths
             .map(|length| length.parse::<f64>().expect("a number"))
             .sum();
-        assert!((whole - 25.0).abs() < 0.01, "{playlist}");
+        assert!((whole - 27.2).abs() < 0.01, "{playlist}");
+        assert_holds_what_it_says(&vod, &playlist);
         let (said, _) = output_of(Command::new("ffprobe").args([
             "-v",
             "error",
@@ -151,7 +153,48 @@ fn the_parts_of_a_recording_are_one_playlist() {
             "csv=p=0",
             &url,
         ]));
-        assert!(said.trim().starts_with("625"), "{container}: {said}");
+        assert!(said.trim().starts_with("680"), "{container}: {said}");
+    }
+}
+
+/// Asserts that each segment starts with a key frame and is as long as the playlist says.
+fn assert_holds_what_it_says(vod: &Vod, playlist: &str) {
+    let mut told = 0.0;
+    let mut map = None;
+    for line in playlist.lines() {
+        if let Some(length) = line.strip_prefix("#EXTINF:") {
+            told = length.trim_end_matches(',').parse::<f64>().expect("a number");
+        } else if let Some(uri) = line.strip_prefix("#EXT-X-MAP:URI=") {
+            map = Some(uri.trim_matches('"').to_owned());
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let folder = tempfile::tempdir().expect("a temporary directory");
+            let file = folder.path().join("segment");
+            let mut client = Client::new(vod.port(), "h");
+            let mut bytes = Vec::new();
+            for name in map.iter().map(String::as_str).chain([line]) {
+                let path = name.rsplit_once("/rec/").map_or(name, |(_, path)| path);
+                let path = path.strip_prefix("talk.parts.json/").unwrap_or(path);
+                let answer = client.get(&format!("/rec/talk.parts.json/{path}"));
+                assert_eq!(answer.status, 200, "{name}");
+                bytes.extend_from_slice(&answer.body);
+            }
+            std::fs::write(&file, &bytes).expect("a segment");
+            let (said, _) = output_of(
+                Command::new("ffprobe")
+                    .args(["-v", "error", "-select_streams", "v", "-show_entries"])
+                    .args(["packet=dts_time,duration_time,flags", "-of", "csv=p=0"])
+                    .arg(&file),
+            );
+            let pictures: Vec<Vec<&str>> = said
+                .lines()
+                .filter(|line| !line.is_empty())
+                .map(|line| line.split(',').collect())
+                .collect();
+            let first = pictures.first().unwrap_or_else(|| panic!("{line}: no picture"));
+            assert!(first[2].starts_with('K'), "{line}: {first:?}");
+            let length = pictures.len() as f64 / 25.0;
+            assert!((length - told).abs() < 0.045, "{line}: {length} s of {told} s");
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::cuts::Cuts;
 use super::grid::Grid;
 use super::stretch::{Cursor, stretches};
 use super::{Entry, Segments, check_count};
 use crate::hls::options::Segmentation;
 use crate::hls::refusal::Refusal;
-use crate::hls::set::{KeyFrames, Timeline};
+use crate::hls::set::Timeline;
 use crate::mp4::TrackIndex;
 use crate::time::{Millis, Ticks, TimeBase, Timescale};
 
@@ -20,7 +21,7 @@ pub fn estimate(
     timeline: Option<&Timeline>,
     length: Millis,
     segmentation: &Segmentation,
-    keys: &[Option<&KeyFrames>],
+    keys: &[Option<Cuts<'_>>],
     limit: u32,
 ) -> Result<Segments, Refusal> {
     let mut entries = Vec::new();

@@ -1,6 +1,7 @@
 //! Where a title is cut into segments, how many there are, and how long each of them is. All in exact integers; nothing here
 //! knows what the segments are packed as.
 
+mod cuts;
 mod durations;
 mod grid;
 mod place;
@@ -12,6 +13,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub use cuts::{Cuts, SyncSamples};
 pub use durations::{Main, accurate, estimate};
 pub use grid::Grid;
 pub use place::{Place, place, place_at_keys};
@@ -19,7 +21,7 @@ pub use place::{Place, place, place_at_keys};
 use super::options::{Durations, LengthPolicy, Options, Segmentation};
 use super::pick::{Pick, Picked};
 use super::refusal::Refusal;
-use super::set::{ClipSource, KeyFrames, Set};
+use super::set::{ClipSource, Set};
 use crate::codec::Kind;
 use crate::time::{Millis, Ticks, TimeBase, Timescale};
 
@@ -76,7 +78,7 @@ pub fn segmentation<'a>(set: &Set, configured: &'a Segmentation) -> Cow<'a, Segm
 
 /// The key frames that the clips of one sequence tell, one entry for each clip; empty when none of them does, or when the
 /// beginning of the set is cut off, from where they no longer count.
-pub fn told_keys(set: &Set, sequence: usize) -> Vec<Option<&KeyFrames>> {
+pub fn told_keys(set: &Set, sequence: usize) -> Vec<Option<Cuts<'_>>> {
     let clips = set
         .sequences
         .get(sequence)
@@ -84,22 +86,28 @@ pub fn told_keys(set: &Set, sequence: usize) -> Vec<Option<&KeyFrames>> {
     if set.span.from > Millis::ZERO || clips.iter().all(|clip| clip.key_frames.is_none()) {
         return Vec::new();
     }
-    clips.iter().map(|clip| clip.key_frames.as_ref()).collect()
+    clips
+        .iter()
+        .map(|clip| clip.key_frames.as_ref().map(Cuts::Told))
+        .collect()
 }
 
 /// The segments that a playlist of the selected tracks lists.
 ///
 /// Durations are those of the samples where the options ask for that and the set has no timeline; else those of the grid, cut
-/// at the key frames that the mapping tells.
+/// at `keys`: one entry for each clip, or none.
 ///
 /// # Errors
 /// `BadRequest` for more segments than the options allow.
-pub fn segments(set: &Set, options: &Options, picked: &Picked) -> Result<Segments, Refusal> {
+pub fn segments(
+    set: &Set,
+    options: &Options,
+    picked: &Picked,
+    keys: &[Option<Cuts<'_>>],
+) -> Result<Segments, Refusal> {
     let segmentation = segmentation(set, &options.segmentation);
     let limit = options.limits.segments;
     let length = listed_length(picked, segmentation.length);
-    let sequence = picked.tracks.first().map_or(0, |pick| pick.sequence);
-    let keys = told_keys(set, sequence);
     if set.timeline.is_none()
         && keys.is_empty()
         && segmentation.durations == Durations::Accurate
@@ -107,7 +115,7 @@ pub fn segments(set: &Set, options: &Options, picked: &Picked) -> Result<Segment
     {
         return accurate(&main, length, picked.length, &segmentation, limit);
     }
-    estimate(set.timeline.as_ref(), length, &segmentation, &keys, limit)
+    estimate(set.timeline.as_ref(), length, &segmentation, keys, limit)
 }
 
 /// How long playlists say that the whole is.

@@ -1,9 +1,10 @@
 //! [`place`]: which part of which clip a segment stands for.
 
+use super::cuts::Cuts;
 use super::stretch::{Cursor, Stretch, stretches};
 use crate::hls::options::Segmentation;
 use crate::hls::refusal::{Reason, Refusal};
-use crate::hls::set::{KeyFrames, Timeline};
+use crate::hls::set::Timeline;
 use crate::time::Millis;
 
 /// A part of one clip.
@@ -42,7 +43,7 @@ pub fn place_at_keys(
     timeline: Option<&Timeline>,
     length: Millis,
     segmentation: &Segmentation,
-    keys: &[Option<&KeyFrames>],
+    keys: &[Option<Cuts<'_>>],
 ) -> Result<Vec<Place>, Refusal> {
     let mut total = 0;
     for stretch in stretches(timeline, length, segmentation, keys) {

@@ -1,8 +1,9 @@
 //! [`Stretch`]: a run of segments that are cut together, and where each of them is cut.
 
+use super::cuts::Cuts;
 use super::grid::{Grid, sum};
 use crate::hls::options::Segmentation;
-use crate::hls::set::{KeyFrames, Timeline};
+use crate::hls::set::Timeline;
 use crate::time::Millis;
 
 /// What is cut as one: the whole, or one clip of several that do not run into each other.
@@ -19,7 +20,7 @@ pub(super) struct Stretch<'a> {
     pub(super) length: Millis,
     /// The lengths of the clips in it; empty when there is no timeline.
     pub(super) clips: &'a [Millis],
-    keys: &'a [Option<&'a KeyFrames>],
+    keys: &'a [Option<Cuts<'a>>],
 }
 
 /// The stretches of the whole, in order. `keys` has one entry for each clip, or none.
@@ -27,7 +28,7 @@ pub(super) fn stretches<'a>(
     timeline: Option<&'a Timeline>,
     length: Millis,
     segmentation: &'a Segmentation,
-    keys: &'a [Option<&'a KeyFrames>],
+    keys: &'a [Option<Cuts<'a>>],
 ) -> impl Iterator<Item = Stretch<'a>> {
     let grid = Grid::new(segmentation);
     let cut = timeline.filter(|timeline| timeline.discontinuity);
@@ -105,13 +106,15 @@ impl<'a> Stretch<'a> {
             };
             let end = cursor.start.saturating_add(length);
             if time < end {
-                let Some(keys) = self.keys.get(cursor.clip).copied().flatten() else {
-                    return time;
+                let within = time.saturating_sub(cursor.start);
+                let key = match self.keys.get(cursor.clip) {
+                    None | Some(None) => return time,
+                    Some(Some(Cuts::Samples(samples))) => samples.at_or_after(within),
+                    Some(Some(Cuts::Told(keys))) => {
+                        let told = (i128::from(keys.first), &keys.durations[..]);
+                        next_key(cursor.key.get_or_insert(told), within)
+                    }
                 };
-                let walk = cursor
-                    .key
-                    .get_or_insert((i128::from(keys.first), &keys.durations));
-                let key = next_key(walk, time.saturating_sub(cursor.start));
                 return key.map_or(end, |key| cursor.start.saturating_add(key).min(end));
             }
             cursor.clip += 1;

@@ -7,7 +7,7 @@ use crate::codec::fixtures;
 use crate::hls::options::CountPolicy::{self, LastLong, LastRounded, LastShort};
 use crate::hls::plan::synthetic::{Tables, title};
 use crate::hls::refusal::Reason;
-use crate::hls::set::Timeline;
+use crate::hls::set::{KeyFrames, Timeline};
 
 fn segmentation(duration: u64, bootstrap: &[u64], count: CountPolicy) -> Segmentation {
     let mut segmentation = Options::nginx_vod().segmentation;
@@ -167,7 +167,7 @@ fn told_key_frames_move_the_cuts() {
             .map(Millis)
             .to_vec(),
     };
-    let keys = [Some(&keys)];
+    let keys = [Some(Cuts::Told(&keys))];
     let segments = estimate(None, Millis(33_000), &ten, &keys, 10).unwrap();
     let expected = [(1, 11_700), (2, 8_300), (3, 11_200), (4, 1_800)];
     assert_eq!(listed(&segments), expected);
@@ -307,7 +307,7 @@ proptest! {
             first,
             durations: durations.into_iter().map(Millis).collect(),
         });
-        let keys: Vec<_> = keys.iter().flat_map(|keys| vec![Some(keys); lengths.len()]).collect();
+        let keys: Vec<_> = keys.iter().flat_map(|keys| vec![Some(Cuts::Told(keys)); lengths.len()]).collect();
         let timeline = timeline.as_ref();
         let segments = estimate(timeline, length, &segmentation, &keys, 100_000).unwrap();
         let mut entries = segments.entries.iter().peekable();

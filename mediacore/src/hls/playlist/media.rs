@@ -7,18 +7,17 @@ use crate::hls::options::{Container, Method, Options};
 use crate::hls::plan::{self, Grid, Segments};
 use crate::hls::refusal::Refusal;
 
-/// The media playlist of the selected tracks.
+/// The media playlist of the selected tracks, which lists `segments`.
 ///
 /// # Errors
-/// `BadRequest` when nothing is selected, or when it would have more segments than the options allow.
-pub fn media(context: &Context<'_>, key: &Key<'_>) -> Result<String, Refusal> {
+/// `BadRequest` when nothing is selected.
+pub fn media(context: &Context<'_>, key: &Key<'_>, segments: &Segments) -> Result<String, Refusal> {
     let Context {
         set, options, picked, ..
     } = *context;
     if picked.is_empty() && !options.mirrored.empty_files {
         return Err(Refusal::bad_request("no track is selected"));
     }
-    let segments = plan::segments(set, options, picked)?;
     let container = container(options, picked);
     let tracks = all_tracks(picked);
     let mut selectors = String::new();
@@ -48,7 +47,7 @@ pub fn media(context: &Context<'_>, key: &Key<'_>) -> Result<String, Refusal> {
     let mut out = String::with_capacity(1024 + line.saturating_mul(segments.entries.len()));
 
     out.push_str("#EXTM3U\n#EXT-X-TARGETDURATION:");
-    text::number(&mut out, target(context, &segments));
+    text::number(&mut out, target(context, segments));
     if options.tags.obsolete {
         out.push_str("\n#EXT-X-ALLOW-CACHE:YES");
     }

@@ -9,9 +9,15 @@ use crate::hls::name::{Name, What};
 use crate::hls::options::{Durations, Method};
 use crate::hls::pick::{Pick, PickedCaptions};
 use crate::hls::plan::synthetic::{Tables, title};
-use crate::hls::refusal::Reason;
+use crate::hls::plan::{self, Segments};
+use crate::hls::refusal::{Reason, Refusal};
 use crate::hls::set::{Clip, ClosedCaptions, Sequence, Timeline};
 use crate::time::Millis;
+
+fn segments(context: &Context<'_>) -> Result<Segments, Refusal> {
+    let keys = plan::told_keys(context.set, 0);
+    plan::segments(context.set, context.options, context.picked, &keys)
+}
 
 /// A request's world: a set, its tracks, and the options.
 struct World {
@@ -122,7 +128,11 @@ impl World {
     }
 
     fn media(&self) -> String {
-        self.with(|context| media(context, &Key::default())).unwrap()
+        self.try_media().unwrap()
+    }
+
+    fn try_media(&self) -> Result<String, Refusal> {
+        self.with(|context| media(context, &Key::default(), &segments(context)?))
     }
 
     /// The multivariant playlist without what only depends on the tables of the fixtures.
@@ -185,7 +195,7 @@ fn a_media_playlist_lists_every_segment() {
     assert!(world.media().starts_with("#EXTM3U\n#EXT-X-TARGETDURATION:15\n"));
     world.picked = Picked::default();
     world.options.mirrored.empty_files = false;
-    let refusal = world.with(|context| media(context, &Key::default())).unwrap_err();
+    let refusal = world.try_media().unwrap_err();
     assert_eq!(refusal.reason, Reason::BadRequest);
 }
 
@@ -556,7 +566,9 @@ fn the_key_is_told_before_the_version() {
         options(&mut world.options);
         assert!(!world.master().contains("I-FRAME"));
         assert!(world.with(check_iframes).is_err());
-        let media = world.with(|context| media(context, &Key { iv, uri })).unwrap();
+        let media = world
+            .with(|context| media(context, &Key { iv, uri }, &segments(context)?))
+            .unwrap();
         let (_, rest) = media.split_once("#EXT-X-KEY:").unwrap();
         rest.lines().take(2).collect::<Vec<_>>().join(" ")
     };

@@ -16,6 +16,10 @@ use crate::metrics::VIEWER_BYTES;
 /// copies, more do not.
 pub(crate) const BUFFER: usize = 64 * 1024;
 
+/// Buffers that one body gives in a row before everybody else has a turn. A client that takes all that it is given would keep its thread
+/// for megabytes at a time, and two hundred of them would let every other request wait for all of these.
+const IN_A_ROW: u32 = 4;
+
 /// Buffers that a thread keeps for the next body.
 const KEPT: usize = 8;
 
@@ -26,6 +30,8 @@ const KEPT: usize = 8;
 pub(crate) struct Body {
     state: State,
     left: u64,
+    /// Buffers given since others had a turn.
+    given: u32,
 }
 
 enum State {
@@ -41,6 +47,7 @@ impl Body {
         Self {
             state: State::Ended,
             left: 0,
+            given: 0,
         }
     }
 
@@ -49,6 +56,7 @@ impl Body {
         Self {
             state: State::Ready(layout.reader()),
             left: layout.length(),
+            given: 0,
         }
     }
 
@@ -63,6 +71,7 @@ impl Body {
         match self.left.checked_sub(length) {
             Some(left) => {
                 self.left = left;
+                self.given += 1;
                 VIEWER_BYTES.add(length);
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(Pooled(buffer))))))
             }
@@ -80,6 +89,7 @@ impl From<Bytes> for Body {
         Self {
             state: State::Whole(bytes),
             left,
+            given: 0,
         }
     }
 }
@@ -94,6 +104,11 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.left == 0 {
             return Poll::Ready(None);
+        }
+        if self.given == IN_A_ROW {
+            self.given = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Ended => Poll::Ready(None),

@@ -1,11 +1,12 @@
 //! Connections: how many, how long they may be silent, and how they end.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mediacore::source::Network;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -36,10 +38,15 @@ pub(crate) trait Respond: Send + Sync + 'static {
 }
 
 /// What a connection may cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Connections at a time; more wait in the listening queue.
     pub(crate) connections: usize,
+    /// Connections at a time of one client, which is an IPv4 address or an IPv6 network of 64 bits; more are closed at once. So nobody
+    /// takes all places alone.
+    pub(crate) per_client: usize,
+    /// Those of proxies, who come for many, are not counted.
+    pub(crate) proxies: Vec<Network>,
     /// From the first moment, or the end of the answer before, to the end of a request's headers.
     pub(crate) headers: Duration,
     /// Without a byte taken by the client.
@@ -54,6 +61,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            per_client: usize::MAX,
+            proxies: Vec::new(),
             headers: Duration::from_secs(60),
             stalled: Duration::from_secs(60),
             header_bytes: 32 * 1024,
@@ -61,6 +70,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// What [`Limits::headers`] is at most for who comes while most places are taken: silence is what takes places at no cost.
+const HURRIED: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` says so or its other half is gone.
 pub(crate) async fn serve<S: Respond>(
@@ -70,6 +82,8 @@ pub(crate) async fn serve<S: Respond>(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let clients = Arc::new(Clients::default());
+    let limits = Arc::new(limits);
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -82,12 +96,23 @@ pub(crate) async fn serve<S: Respond>(
         match accepted {
             None => break,
             Some((place, Ok((stream, peer)))) => {
-                let (service, stop) = (Arc::clone(&service), stop.clone());
+                let Some(client) = clients.admit(peer.ip(), &limits) else {
+                    CONNECTIONS.count("refused");
+                    tracing::debug!("a connection too many of {}", peer.ip());
+                    continue;
+                };
+                let crowded = places.available_permits() < limits.connections / 4;
+                let headers = if crowded {
+                    limits.headers.min(HURRIED)
+                } else {
+                    limits.headers
+                };
+                let (service, stop, limits) = (Arc::clone(&service), stop.clone(), Arc::clone(&limits));
                 tokio::spawn(async move {
                     CONNECTIONS.count("opened");
-                    connection(stream, peer, service, limits, stop).await;
+                    connection(stream, peer, service, &limits, headers, stop).await;
                     CONNECTIONS.count("closed");
-                    drop(place);
+                    drop((place, client));
                 });
             }
             Some((_, Err(error))) => {
@@ -102,11 +127,63 @@ pub(crate) async fn serve<S: Respond>(
     let _ = tokio::time::timeout(limits.leave, places.acquire_many(all)).await;
 }
 
+/// How many connections each client has.
+#[derive(Default)]
+struct Clients(Mutex<HashMap<IpAddr, usize>>);
+
+/// A place of one client; it is free again when this is dropped.
+struct Client {
+    clients: Arc<Clients>,
+    /// `None` for whoever isn't counted.
+    of: Option<IpAddr>,
+}
+
+impl Clients {
+    /// A place for one more connection of `peer`; `None` when it has too many.
+    fn admit(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Client> {
+        let peer = peer.to_canonical();
+        let proxy = limits.proxies.iter().any(|network| network.contains(peer));
+        let of = (!proxy).then(|| network_of(peer));
+        if let Some(of) = of {
+            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(of).or_default();
+            if *count >= limits.per_client {
+                return None;
+            }
+            *count += 1;
+        }
+        let clients = Arc::clone(self);
+        Some(Client { clients, of })
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let Some(of) = self.of else { return };
+        let mut counts = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&of) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&of);
+            }
+        }
+    }
+}
+
+/// An IPv4 address, or the network of 64 bits that one IPv6 subscriber has.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
+}
+
 async fn connection<S: Respond>(
     stream: TcpStream,
     peer: SocketAddr,
     service: Arc<S>,
-    limits: Limits,
+    limits: &Limits,
+    headers: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
     // Fails on a connection that is gone already.
@@ -117,7 +194,7 @@ async fn connection<S: Respond>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
+        .header_read_timeout(headers)
         .max_buf_size(limits.header_bytes)
         .serve_connection(TokioIo::new(Watched::new(stream, limits.stalled)), answer)
         .with_upgrades();
@@ -211,5 +288,36 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_so_many_places_and_no_more() {
+        let limits = Limits {
+            per_client: 2,
+            proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..Limits::default()
+        };
+        let clients = Arc::new(Clients::default());
+        let admit = |address: &str| clients.admit(address.parse().unwrap(), &limits);
+        let first = admit("192.0.2.7").unwrap();
+        let second = admit("::ffff:192.0.2.7").unwrap();
+        assert!(admit("192.0.2.7").is_none(), "one too many");
+        let other = admit("192.0.2.8").unwrap();
+        drop(second);
+        let again = admit("192.0.2.7").unwrap();
+        let proxied: Vec<_> = (0..5).map(|_| admit("10.1.2.3").unwrap()).collect();
+        let near = [admit("2001:db8::1").unwrap(), admit("2001:db8::ffff:1").unwrap()];
+        assert!(admit("2001:db8::2").is_none(), "one network");
+        let far = admit("2001:db8:0:1::1").unwrap();
+        drop((first, other, again, proxied, near, far));
+        assert!(
+            clients.0.lock().unwrap().is_empty(),
+            "nothing is kept of who is gone"
+        );
     }
 }

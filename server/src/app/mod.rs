@@ -206,6 +206,8 @@ impl App {
         started(listener.local_addr()?);
         let limits = Limits {
             connections: self.config.max_connections,
+            per_client: self.config.max_connections_per_client,
+            proxies: self.config.trusted_proxies.clone(),
             headers: self.config.client_timeout.min(HEADERS),
             stalled: self.config.client_timeout,
             ..Limits::default()

@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) metrics_token: Option<Secret>,
     pub(crate) log_format: Format,
     pub(crate) max_connections: usize,
+    /// Of them, those of one client.
+    pub(crate) max_connections_per_client: usize,
     pub(crate) client_timeout: Duration,
 }
 
@@ -166,6 +168,7 @@ impl Config {
             log_format,
             metrics_token: read.secret("metrics_token"),
             max_connections: read.count("max_connections", 16..=1_000_000),
+            max_connections_per_client: read.count("max_connections_per_client", 1..=1_000_000),
             client_timeout: read.span("client_timeout_s", 1, 1..=3600),
             data_dir,
         };

@@ -201,6 +201,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Connections at a time; more wait",
     ),
     setting(
+        "max_connections_per_client",
+        "MAX_CONNECTIONS_PER_CLIENT",
+        "4000",
+        "Connections at a time of one address (IPv6: a network of 64 bits) that is no trusted proxy; more are closed",
+    ),
+    setting(
         "client_timeout_s",
         "CLIENT_TIMEOUT_S",
         "60",

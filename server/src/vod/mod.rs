@@ -118,7 +118,7 @@ pub(crate) fn run(
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Error::storage("start the server's threads", error))?;
-    let Options { listen, limits, .. } = options;
+    let (listen, limits) = (options.listen, options.limits.clone());
     let service = Arc::new(service(options)?);
     let served = runtime.block_on(async move {
         let failed = |error| {

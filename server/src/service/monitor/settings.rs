@@ -39,6 +39,10 @@ pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("log_format", config.log_format.as_str().to_owned()),
         ("metrics_token", secret(config.metrics_token.is_some())),
         ("max_connections", config.max_connections.to_string()),
+        (
+            "max_connections_per_client",
+            config.max_connections_per_client.to_string(),
+        ),
         ("client_timeout_s", seconds(config.client_timeout)),
     ]
 }

@@ -68,6 +68,8 @@ pub struct Input {
     name: String,
     is_network: bool,
     spare: Option<Packet>,
+    /// Reading was given up although the last read had a packet.
+    given_up: Option<Error>,
 }
 
 // SAFETY: the context and everything in it is owned and used by one thread at a time (`&mut self`, or `&self` for plain
@@ -172,6 +174,7 @@ impl Input {
             name,
             is_network,
             spare: None,
+            given_up: None,
         })
     }
 
@@ -198,6 +201,9 @@ impl Input {
 
     /// Blocks for the next packet; `None` only at the real end of the input.
     pub fn read(&mut self) -> Result<Option<Packet>, Error> {
+        if let Some(stopped) = self.given_up.take() {
+            return Err(stopped);
+        }
         self.watch.begin(&self.name)?;
         let packet = match self.spare.take() {
             Some(packet) => packet,
@@ -207,6 +213,9 @@ impl Input {
             // SAFETY: an open context and an empty packet, which stays empty on failure.
             let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
             if code >= 0 {
+                // A parser gives what it held when reading fails. The failure is the next answer: asked again, a silent
+                // connection would be waited for once more.
+                self.given_up = self.watch.stopped(&self.name);
                 return Ok(Some(packet));
             }
             if let Some(stopped) = self.watch.stopped(&self.name) {

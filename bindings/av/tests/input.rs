@@ -4,7 +4,7 @@ mod support;
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use av::{ErrorKind, Input, Interrupt, OpenOptions, Packet, StreamKind};
 use support::{Media, text};
@@ -244,4 +244,46 @@ fn a_reader_that_panics_is_an_error() {
     let opened = Input::open_reader(Box::new(Panicking), &OpenOptions::default(), &Interrupt::new());
     let error = opened.expect_err("nothing to read");
     assert!(error.message.contains("panicked"), "{error}");
+}
+
+/// Has these bytes and then nothing, for ever.
+struct RunsDry(Cursor<Vec<u8>>);
+
+impl Read for RunsDry {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(into)? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+#[test]
+fn what_a_parser_held_does_not_begin_the_wait_anew() {
+    let media = Media::new();
+    let bytes = std::fs::read(media.video("film.ts", "")).expect("just made");
+    let options = OpenOptions {
+        format: Some("mpegts".to_owned()),
+        ..OpenOptions::default()
+    };
+    let interrupt = Interrupt::new();
+    let reader = Box::new(RunsDry(Cursor::new(bytes)));
+    let mut input = Input::open_reader(reader, &options, &interrupt).expect("it opens");
+    let deadline = Duration::from_millis(500);
+    let (mut slow, mut packets) = (0, 0);
+    let error = loop {
+        // Each packet begins the wait anew, as a recorder does it.
+        interrupt.set_deadline(deadline);
+        let began = Instant::now();
+        let read = input.read();
+        slow += u32::from(began.elapsed() >= deadline);
+        match read {
+            Ok(Some(_)) => packets += 1,
+            Ok(None) => panic!("it has no end"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, ErrorKind::TimedOut, "{error}");
+    assert!(packets > 100, "{packets}");
+    assert_eq!(slow, 1, "the deadline passed once");
 }

@@ -30,6 +30,8 @@ pub(super) struct Worker {
     /// The error that ended it, if one did.
     error: Option<Error>,
     tracks_seen: usize,
+    /// When the packet came that was read last.
+    arrived: Instant,
     outputs: Vec<Output>,
 }
 
@@ -64,6 +66,7 @@ impl Worker {
             clock: Arc::clone(&clock),
         });
         Self {
+            arrived: clock.now(),
             shared,
             clock,
             opener,
@@ -113,7 +116,7 @@ impl Worker {
             }
             if !read || now.saturating_duration_since(told) >= TELL {
                 told = now;
-                self.tell_live(&action, session.reconnects, read.then_some(now));
+                self.tell_live(&action, session.reconnects, read.then_some(self.arrived));
             }
         };
         drop(input);
@@ -147,7 +150,11 @@ impl Worker {
             return Event::Ended { complete: false };
         };
         self.shared.interrupt.set_deadline(limit.max(input.patience()));
+        let began = self.clock.now();
         let event = input.read();
+        // A parser may hold a packet until reading is given up. It came before that wait, which is part of the outage.
+        let gave_up = self.shared.interrupt.is_late();
+        self.arrived = if gave_up { began } else { self.clock.now() };
         let tracks = input.tracks();
         if tracks.len() > self.tracks_seen {
             self.tracks_seen = tracks.len();
@@ -155,7 +162,7 @@ impl Worker {
         }
         match event {
             Ok(InputEvent::Packet(packet)) => {
-                self.intake.push(self.clock.now(), packet, &mut self.outputs);
+                self.intake.push(self.arrived, packet, &mut self.outputs);
                 Event::Packet(if self.intake.is_full() {
                     Duration::MAX
                 } else {

@@ -3,11 +3,12 @@
 CARGO ?= cargo
 KILLS ?= 1000
 SECONDS ?= 60
+MINUTES ?= 60
 TARGET ?=
 CASES ?= 100
 SEED ?= 1
 
-.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls bench-server kills fuzz schemathesis clean
+.PHONY: help run test build pages setup setup-build fixtures demo bench bench-hls bench-server kills faults soak fuzz schemathesis clean
 
 help:
 	@echo 'make run     build, then serve on http://127.0.0.1:8000 with SQLite and the folder ./data'
@@ -19,6 +20,8 @@ help:
 	@echo 'make bench-hls  segments and playlists under load, beside nginx serving the same bytes as files'
 	@echo 'make bench-server  the API under load, 64 recordings beside 200 viewers, stop-to-list times'
 	@echo 'make kills   kill -9 a recording at KILLS random instants (default 1000) and recover each'
+	@echo 'make faults  every fault of the field against the binary, in full: tests/FAULTS.md (half an hour)'
+	@echo 'make soak    64 recordings with a fault each minute for MINUTES (default 60): target/soak'
 	@echo 'make schemathesis  ask a server of its own whatever its OpenAPI document allows: CASES of each route (default 100), from SEED'
 	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
 
@@ -75,6 +78,14 @@ kills: setup fixtures
 	$(CARGO) build --release -p mediastack
 	MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack MEDIASTACK_KILLS=$(KILLS) \
 		$(CARGO) test -p mediastack-tests --test scenarios -- --nocapture kill::
+
+faults: setup
+	@scripts/faults.sh all
+
+soak: setup fixtures
+	$(CARGO) build --release -p mediastack
+	MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack MEDIASTACK_SOAK_MINUTES=$(MINUTES) \
+		$(CARGO) test -p mediastack-tests --test faults -- --nocapture --ignored soak::
 
 fuzz:
 	@scripts/fuzz.sh $(SECONDS) $(TARGET)

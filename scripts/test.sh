@@ -60,6 +60,9 @@ export MEDIASTACK_BIN
 cargo test -p mediastack-tests --lib 2>&1 | tee -a "$results"
 cargo test --workspace --test scenarios -- --test-threads="$live_threads" 2>&1 | tee -a "$results"
 
+step 'the faults of the field, a sample of each'
+cargo test --workspace --test faults -- --test-threads="$live_threads" 2>&1 | tee -a "$results"
+
 step 'the OpenAPI document, asked for and against'
 scripts/schemathesis.sh 3
 

@@ -5,16 +5,20 @@
 #![forbid(unsafe_code)]
 
 pub mod binary;
+pub mod faults;
 pub mod file_server;
 pub mod fixtures;
+pub mod flv;
 pub mod hls_origin;
 pub mod hls_reference;
+pub mod hls_window;
 pub mod hook;
 pub mod http;
 pub mod judge;
 pub mod jwt;
 pub mod monitor;
 pub mod nginx_rtmp;
+pub mod origin;
 pub mod ports;
 pub mod power;
 pub mod process;
@@ -25,7 +29,9 @@ pub mod raw;
 pub mod recording;
 pub mod reference;
 pub mod rtsp;
+pub mod rtsp_relay;
 pub mod server;
 pub mod shape;
 pub mod socket;
+pub mod ts_times;
 pub mod vod;

@@ -1,11 +1,11 @@
-//! A TCP proxy that misbehaves on demand: slow, cut, or silent with its sockets open.
+//! A TCP proxy that misbehaves on demand: slow, cut, damaging, or silent with its sockets open.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ports;
 
@@ -26,8 +26,10 @@ struct Shared {
     delay_ms: AtomicU64,
     /// Bytes per second and direction; 0 is no limit.
     rate: AtomicU64,
+    /// Of so many bytes from the server one is changed; 0 is none.
+    corrupt: AtomicU64,
     links: Mutex<Vec<Arc<Link>>>,
-    accepted: AtomicU64,
+    accepted: Mutex<Vec<Instant>>,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,12 @@ impl Proxy {
 
     /// How many connections were accepted so far.
     pub fn accepted(&self) -> u64 {
-        self.shared.accepted.load(Ordering::Relaxed)
+        self.attempts().len() as u64
+    }
+
+    /// When connections were accepted or refused.
+    pub fn attempts(&self) -> Vec<Instant> {
+        self.shared.accepted.lock().expect("no holder panics").clone()
     }
 
     /// The present connections go silent for ever, with their sockets open; new ones work.
@@ -112,6 +119,11 @@ impl Proxy {
         self.shared.rate.store(bytes_per_second, Ordering::Relaxed);
     }
 
+    /// Changes one byte in so many of what the server sends; 0 changes none.
+    pub fn corrupt(&self, one_in: u64) {
+        self.shared.corrupt.store(one_in, Ordering::Relaxed);
+    }
+
     fn each(&self, act: impl Fn(&Link)) {
         self.shared
             .links
@@ -136,7 +148,10 @@ impl Drop for Proxy {
 
 impl Shared {
     fn connect(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.accepted
+            .lock()
+            .expect("no holder panics")
+            .push(Instant::now());
         if self.refuse.load(Ordering::Relaxed) {
             reset_on_close(&client);
             return Ok(());
@@ -165,7 +180,7 @@ impl Shared {
                 } else {
                     (&link.server, &link.client)
                 };
-                let _ = shared.pump(&link, from, to);
+                let _ = shared.pump(&link, from, to, upstream);
                 if !link.cut.load(Ordering::Relaxed) {
                     let _ = to.shutdown(Shutdown::Write);
                 }
@@ -174,8 +189,22 @@ impl Shared {
         Ok(())
     }
 
-    fn pump(&self, link: &Link, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    /// Changes bytes of what the server sends; `count` is how many came before.
+    fn damage(&self, bytes: &mut [u8], count: u64) {
+        let one_in = self.corrupt.load(Ordering::Relaxed);
+        if one_in == 0 {
+            return;
+        }
+        for (at, byte) in (count..).zip(bytes) {
+            if at % one_in == one_in - 1 {
+                *byte ^= 0x55;
+            }
+        }
+    }
+
+    fn pump(&self, link: &Link, mut from: &TcpStream, mut to: &TcpStream, upstream: bool) -> io::Result<()> {
         let mut buffer = [0; 16384];
+        let mut count = 0;
         while !self.stop.load(Ordering::Relaxed) && !link.cut.load(Ordering::Relaxed) {
             if link.frozen.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
@@ -194,6 +223,10 @@ impl Shared {
             let rate = self.rate.load(Ordering::Relaxed);
             let pace = if rate == 0 { 0.0 } else { read as f64 / rate as f64 };
             std::thread::sleep(delay + Duration::from_secs_f64(pace));
+            if !upstream {
+                self.damage(&mut buffer[..read], count);
+                count += read as u64;
+            }
             to.write_all(&buffer[..read])?;
         }
         Ok(())

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::clip::shown_end;
 use crate::codec::{Kind, Language, Media, Normalizer, Rotation};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mp4::boxes::{BoxHeader, FourCc};
 use crate::mp4::{ReadAt, SampleIndex, TrackIndex, sample_entry};
 use crate::remux::fast;
@@ -15,7 +17,7 @@ use crate::source::{InputEvent, Interrupt, Opener, TrackInfo, libav};
 use crate::time::Ticks;
 
 /// What an input contains.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Report {
     /// `mp4` or `mov`, else libav's name of the format; `live` for a source that was not a file.
     pub container: String,
@@ -36,7 +38,7 @@ pub struct Report {
 }
 
 /// One track. What is unknown is zero or `None`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Track {
     /// Video or audio; `None` for anything else.
     pub kind: Option<Kind>,
@@ -81,7 +83,23 @@ pub fn probe(path: &Path, interrupt: &Interrupt) -> Result<Report> {
         Ok(None) => of_libav(&opened, interrupt),
         Err(error) => Err(error),
     };
-    report.map_err(|error| error.context(format!("probe {}", path.display())))
+    report.map_err(|error| in_file(error, path))
+}
+
+/// What [`probe`] says of a file that this crate's own parser can read, which no byte of is given to libav; `None` for others.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_tables(path: &Path) -> Result<Option<Report>> {
+    let opened = Opened::open(path)?;
+    match fast::index(&opened) {
+        Ok(index) => Ok(index.map(|index| of_index(&opened, &index))),
+        Err(error) => Err(in_file(error, path)),
+    }
+}
+
+fn in_file(error: Error, path: &Path) -> Error {
+    error.context(format!("probe {}", path.display()))
 }
 
 /// Says what a live source contains: looks at up to five seconds of packets, and gives up after ten. Rates are measured.
@@ -125,7 +143,7 @@ pub fn probe_live(mut opener: Box<dyn Opener>, interrupt: &Interrupt) -> Result<
     }
     interrupt.clear_deadline();
     if seen.iter().all(|track| track.packets == 0) {
-        return Err(crate::Error::new(ErrorKind::NotFound, "the source sends nothing"));
+        return Err(Error::new(ErrorKind::NotFound, "the source sends nothing"));
     }
     report.tracks = seen.iter().map(Seen::describe).collect();
     report.bit_rate = Some(report.tracks.iter().filter_map(|track| track.bit_rate).sum());

@@ -42,6 +42,15 @@ pub struct Report {
     pub size: u64,
 }
 
+/// A picture in memory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Picture {
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+    /// When it is shown, where that is known.
+    pub at: Option<Duration>,
+}
+
 /// Writes the picture that `input` shows at a moment to `output`, a `.jpg`, `.jpeg` or `.png`, turned as players turn it.
 ///
 /// # Errors
@@ -59,27 +68,39 @@ pub fn thumbnail(input: &Path, output: &Path, options: &Options) -> Result<Repor
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
     };
-    if options.width == Some(0) {
-        return Err(Error::new(ErrorKind::InvalidInput, "a picture has no width of 0"));
-    }
     let opened = Opened::open(input)?;
     check(output, options.overwrite, Some(&opened.file))?;
-    let (bytes, at) = picture(&opened, format, options)
-        .map_err(|error| error.context(format!("make a thumbnail of {}", input.display())))?;
+    let picture = picture(&opened, format, options)?;
     let target = Target::create(output, options.overwrite)?;
-    target.file().write_all(&bytes).map_err(|e| target.failed(e))?;
+    target
+        .file()
+        .write_all(&picture.bytes)
+        .map_err(|e| target.failed(e))?;
     target.publish()?;
     Ok(Report {
-        at,
-        size: bytes.len() as u64,
+        at: picture.at,
+        size: picture.bytes.len() as u64,
     })
 }
 
-fn picture(
-    opened: &Opened,
-    format: av::PictureFormat,
-    options: &Options,
-) -> Result<(Vec<u8>, Option<Duration>)> {
+/// The picture that `input` shows at a moment as JPEG, turned as players turn it. Nothing is written.
+///
+/// # Errors
+/// As [`thumbnail`].
+pub fn jpeg(input: &Path, options: &Options) -> Result<Picture> {
+    let opened = Opened::open(input)?;
+    picture(&opened, av::PictureFormat::Jpeg, options)
+}
+
+fn picture(opened: &Opened, format: av::PictureFormat, options: &Options) -> Result<Picture> {
+    if options.width == Some(0) {
+        return Err(Error::new(ErrorKind::InvalidInput, "a picture has no width of 0"));
+    }
+    decode(opened, format, options)
+        .map_err(|error| error.context(format!("make a thumbnail of {}", opened.path.display())))
+}
+
+fn decode(opened: &Opened, format: av::PictureFormat, options: &Options) -> Result<Picture> {
     let (mut input, _) = opened.demux(&options.interrupt)?;
     input.find_stream_info(LOOK).map_err(libav::error)?;
     let streams = input.streams();
@@ -100,9 +121,9 @@ fn picture(
         .or(length.map(|length| (length / 10).min(Duration::from_secs(10))));
     let picture =
         av::Picture::decode_at(&mut input, stream.index, at, &options.interrupt).map_err(libav::error)?;
-    let shown = picture.time();
+    let at = picture.time();
     let bytes = picture
         .encode(format, options.width, stream.rotation)
         .map_err(libav::error)?;
-    Ok((bytes, shown))
+    Ok(Picture { bytes, at })
 }

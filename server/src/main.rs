@@ -13,6 +13,7 @@ mod metrics;
 mod service;
 mod store;
 mod vod;
+mod worker;
 
 fn main() -> std::process::ExitCode {
     cli::main()

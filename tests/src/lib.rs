@@ -33,5 +33,7 @@ pub mod rtsp_relay;
 pub mod server;
 pub mod shape;
 pub mod socket;
+pub mod ts;
 pub mod ts_times;
 pub mod vod;
+pub mod workers;

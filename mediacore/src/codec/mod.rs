@@ -20,6 +20,7 @@ pub mod vp9;
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::time::Timescale;
@@ -36,7 +37,8 @@ pub const MAX_SET: usize = 65_535;
 pub const MAX_PICTURE: u32 = 16_384;
 
 /// Video or audio: the two kinds of track that we record.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Moving pictures.
     Video,
@@ -135,8 +137,21 @@ impl fmt::Display for Codec {
 }
 
 /// An ISO 639-2/T language code: three lower-case letters, `und` when unknown.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(from = "String", into = "String")]
 pub struct Language([u8; 3]);
+
+impl From<String> for Language {
+    fn from(code: String) -> Self {
+        Self::new(&code)
+    }
+}
+
+impl From<Language> for String {
+    fn from(language: Language) -> Self {
+        language.as_str().to_owned()
+    }
+}
 
 impl Language {
     /// Not known.
@@ -183,7 +198,8 @@ impl Default for Language {
 }
 
 /// How a player must turn the picture, clockwise (`tkhd` matrix, ISO/IEC 14496-12, 8.3.2).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rotation {
     /// As coded.
     #[default]

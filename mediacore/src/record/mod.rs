@@ -27,7 +27,7 @@ pub(crate) mod report;
 mod scan;
 pub mod session;
 mod sink;
-mod still;
+pub mod still;
 mod transcode;
 mod varint;
 mod worker;

@@ -1,4 +1,7 @@
 //! [`Still`]: what a growing recording shows: its latest durable key frame, decoded when somebody asks.
+//!
+//! [`Still::film`] takes the key frame out of the recording without a look into it, and [`jpeg`] decodes it. The two may be in two
+//! processes: the first needs the recording, and only the second libav.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -63,36 +66,11 @@ impl Still {
         })
     }
 
-    /// The picture as JPEG, `width` pixels wide, turned as players turn it. Reads one sample and decodes it on this thread: some ten
-    /// milliseconds for 1080p.
+    /// An MP4 of this one sample, in memory.
     ///
     /// # Errors
-    /// `Storage` when it can't be read any more, `Malformed` when nothing can be decoded from it.
-    pub fn jpeg(&self, width: u32, interrupt: &Interrupt) -> Result<Vec<u8>> {
-        let film = self.film()?;
-        let options = av::OpenOptions {
-            options: vec![(
-                "format_whitelist".to_owned(),
-                "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
-            )],
-            ..av::OpenOptions::default()
-        };
-        let mut input = av::Input::open_seekable(Box::new(Cursor::new(film)), &options, interrupt)
-            .map_err(libav::error)?;
-        input.find_stream_info(LOOK).map_err(libav::error)?;
-        let streams = input.streams();
-        let stream = streams
-            .first()
-            .ok_or_else(|| Error::new(ErrorKind::Malformed, "the key frame has no track"))?;
-        let picture =
-            av::Picture::decode_at(&mut input, stream.index, None, interrupt).map_err(libav::error)?;
-        picture
-            .encode(av::PictureFormat::Jpeg, Some(width), stream.rotation)
-            .map_err(libav::error)
-    }
-
-    /// An MP4 of this one sample, in memory.
-    fn film(&self) -> Result<Vec<u8>> {
+    /// `Storage` when it can't be read any more.
+    pub fn film(&self) -> Result<Vec<u8>> {
         let failed = |e| Error::storage(format!("read {} at byte {}", self.path.display(), self.at), e);
         let file = std::fs::File::open(&self.path).map_err(failed)?;
         let end = self.at.saturating_add(u64::from(self.size));
@@ -135,6 +113,32 @@ impl Still {
         film.truncate(front + read);
         Ok(film)
     }
+}
+
+/// The picture of a [film](Still::film) as JPEG, `width` pixels wide, turned as players turn it. Decodes it on this thread: some ten
+/// milliseconds for 1080p.
+///
+/// # Errors
+/// `Malformed` when nothing can be decoded from it.
+pub fn jpeg(film: Vec<u8>, width: u32, interrupt: &Interrupt) -> Result<Vec<u8>> {
+    let options = av::OpenOptions {
+        options: vec![(
+            "format_whitelist".to_owned(),
+            "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
+        )],
+        ..av::OpenOptions::default()
+    };
+    let mut input =
+        av::Input::open_seekable(Box::new(Cursor::new(film)), &options, interrupt).map_err(libav::error)?;
+    input.find_stream_info(LOOK).map_err(libav::error)?;
+    let streams = input.streams();
+    let stream = streams
+        .first()
+        .ok_or_else(|| Error::new(ErrorKind::Malformed, "the key frame has no track"))?;
+    let picture = av::Picture::decode_at(&mut input, stream.index, None, interrupt).map_err(libav::error)?;
+    picture
+        .encode(av::PictureFormat::Jpeg, Some(width), stream.rotation)
+        .map_err(libav::error)
 }
 
 /// Length and name of a box.

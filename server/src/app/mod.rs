@@ -41,6 +41,7 @@ use crate::service::uploads::Uploads;
 use crate::service::webhooks::{self, Webhooks};
 use crate::store::Store;
 use crate::vod::files::Folder;
+use crate::worker::Workers;
 
 pub(crate) use folder::{Folders, server_key};
 
@@ -134,7 +135,12 @@ impl App {
         let playback = Arc::new(Playback::open(&store, &events, &keys, folders.storage())?);
         let library = Arc::new(Library::new(&store, &events));
         let catalogue = Catalogue::open(&store, &events).await?;
-        let extras = Extras::new(&store, &events, &folders, &playback);
+        let workers = Workers::new(config.worker_sandbox);
+        let check = workers.clone();
+        tokio::task::spawn_blocking(move || check.check())
+            .await?
+            .context("start a worker")?;
+        let extras = Extras::new(&store, &events, &folders, &playback, &workers);
         let egress = Egress {
             private: config.allow_private_sources,
             allow: config.source_networks.clone(),
@@ -146,14 +152,15 @@ impl App {
             egress.clone(),
             folders.token(),
         ));
-        let recordings = Arc::new(Recordings::new(&store, &events, &folders, &config.zone, egress));
+        let recordings = Recordings::new(&store, &events, &folders, &config.zone, egress, &workers);
+        let recordings = Arc::new(recordings);
         let sources = Sources::new(&store, &events, &recordings);
         let checks = Arc::new(Checks::new(&store, &events, &recordings, config.check_interval));
         let tasks = Tasks::new(&store, &events);
         let schedules = Arc::new(Schedules::new(&store, &events, &config.zone));
         let monitor = Arc::new(Monitor::new(folders.storage()));
-        let jobs = Jobs::new(&store, &events, &folders, config.trash_life);
-        let uploads = Uploads::new(&config, &store, &events, &folders, &jobs);
+        let jobs = Jobs::new(&store, &events, &folders, &workers, config.trash_life);
+        let uploads = Uploads::new(&config, &store, &events, &folders, &jobs, &workers);
         let remover = Remover::new(&store, &events, &folders, &jobs, &playback);
         let retention = Arc::new(Retention::new(
             &store,

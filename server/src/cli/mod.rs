@@ -64,6 +64,9 @@ enum Command {
     Import(import::Arguments),
     /// Print the OpenAPI document of the REST API
     Openapi,
+    /// Read media for a server that asks on standard input
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Runs the program.
@@ -110,5 +113,9 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::User(arguments) => user::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Openapi => serve::openapi(),
+        Command::Worker => {
+            crate::worker::main();
+            Ok(Answer::new(&(), String::new()))
+        }
     }
 }

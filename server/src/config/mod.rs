@@ -30,6 +30,29 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Whether processes that read media of others must be held to what they need.
+#[derive(Clone, Copy, Debug, serde::Deserialize, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sandbox {
+    /// As far as the system can do it.
+    Auto,
+    /// The server starts, and media is read, only where it can be done.
+    Required,
+    /// They have limits of memory and time, and no more.
+    Off,
+}
+
+impl Sandbox {
+    /// The word of the setting.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Required => "required",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// What the server runs with. What each is, its name in a file and in the environment: [`settings`].
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -62,6 +85,7 @@ pub(crate) struct Config {
     /// Of them, those of one client.
     pub(crate) max_connections_per_client: usize,
     pub(crate) client_timeout: Duration,
+    pub(crate) worker_sandbox: Sandbox,
 }
 
 /// What a server that was configured with its published defaults must not use.
@@ -140,6 +164,15 @@ impl Config {
                 Format::Text
             }
         };
+        let worker_sandbox = match read.text("worker_sandbox").as_str() {
+            "auto" => Sandbox::Auto,
+            "required" => Sandbox::Required,
+            "off" => Sandbox::Off,
+            _ => {
+                read.wrong("worker_sandbox", "auto, required or off");
+                Sandbox::Auto
+            }
+        };
         let config = Self {
             listen,
             storage,
@@ -170,6 +203,7 @@ impl Config {
             max_connections: read.count("max_connections", 16..=1_000_000),
             max_connections_per_client: read.count("max_connections_per_client", 1..=1_000_000),
             client_timeout: read.span("client_timeout_s", 1, 1..=3600),
+            worker_sandbox,
             data_dir,
         };
         read.finish(config)
@@ -243,6 +277,7 @@ mod tests {
             ("access_token_expire_minutes", "0"),
             ("max_video_upload", "many"),
             ("algorithm", "none"),
+            ("worker_sandbox", "perhaps"),
             ("source_networks", "10.0.0.0/33"),
         ])
         .unwrap_err()
@@ -253,6 +288,7 @@ mod tests {
             "access_token_expire_minutes",
             "max_video_upload",
             "algorithm",
+            "worker_sandbox",
             "source_networks",
         ] {
             assert!(told.contains(name), "{name}: {told}");

@@ -212,4 +212,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "60",
         "Seconds that a client may send nothing of a request, or take nothing of an answer",
     ),
+    setting(
+        "worker_sandbox",
+        "WORKER_SANDBOX",
+        "auto",
+        "Whether processes that read uploads are held to the system calls and files that they need: auto is as far as the system can, required, off",
+    ),
 ];

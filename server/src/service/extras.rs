@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mediacore::source::Interrupt;
-use mediacore::thumbnail;
 
 use super::access::Viewer;
 use super::events::{Event, Events};
@@ -17,6 +16,7 @@ use crate::fault::{Fault, Field, blocking};
 use crate::store::Store;
 use crate::store::extras::{Image, Link, Text};
 use crate::store::videos::Video;
+use crate::worker::Workers;
 
 /// Pixels of the widest thumbnail.
 const WIDTH: u32 = 1280;
@@ -41,6 +41,7 @@ pub(crate) struct Extras {
     events: Events,
     folders: Arc<Folders>,
     playback: Arc<Playback>,
+    workers: Workers,
 }
 
 impl Extras {
@@ -50,12 +51,14 @@ impl Extras {
         events: &Events,
         folders: &Arc<Folders>,
         playback: &Arc<Playback>,
+        workers: &Workers,
     ) -> Self {
         Self {
             store: store.clone(),
             events: events.clone(),
             folders: Arc::clone(folders),
             playback: Arc::clone(playback),
+            workers: workers.clone(),
         }
     }
 
@@ -270,19 +273,17 @@ impl Extras {
         if !input.is_file() {
             return Err(Fault::missing("Video file not found on disk"));
         }
-        let made = blocking(move || {
-            let options = thumbnail::Options {
-                at: Some(inside),
-                width: Some(WIDTH),
-                interrupt: Interrupt::new(),
-                overwrite: false,
-            };
-            Ok::<_, Fault>(thumbnail::thumbnail(&input, &output, &options))
-        });
-        made.await?.map_err(|error| {
-            tracing::warn!("no thumbnail of video {id}: {}", error.report());
-            Fault::bad("Failed to capture thumbnail from video")
-        })?;
+        let _turn = self.workers.turn().await?;
+        let workers = self.workers.clone();
+        blocking(move || {
+            let picture = workers.thumbnail(&input, Some(inside), Some(WIDTH), &Interrupt::new());
+            let picture = picture.map_err(|error| {
+                tracing::warn!("no thumbnail of video {id}: {}", error.report());
+                Fault::bad("Failed to capture thumbnail from video")
+            })?;
+            pictures::write(&output, &picture).map_err(|error| pictures::failed(&output, &error))
+        })
+        .await?;
         self.take(&video, name).await
     }
 

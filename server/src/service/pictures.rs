@@ -50,23 +50,32 @@ pub(crate) async fn save(folder: PathBuf, prefix: &str, bytes: Bytes, gif: bool)
     })?;
     let name = format!("{prefix}{}.{}", uuid::Uuid::new_v4(), kind.extension());
     let path = folder.join(&name);
-    blocking(move || write(&path, &bytes)).await?;
+    blocking(move || write(&path, &bytes).map_err(|error| failed(&path, &error))).await?;
     Ok(name)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::StorageFull => Fault::NoSpace("The disk is full".to_owned()),
-        _ => Fault::internal(format!("write {}: {error}", path.display())),
-    };
+/// Writes a picture under a name that nothing has yet, durably.
+///
+/// # Errors
+/// Those of the disk; nothing is left behind then.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .create_new(true)
         .write(true)
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(failed)
+        .open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+/// Why a picture could not be written.
+pub(crate) fn failed(path: &Path, error: &std::io::Error) -> Fault {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => Fault::NoSpace("The disk is full".to_owned()),
+        _ => Fault::internal(format!("write {}: {error}", path.display())),
+    }
 }
 
 /// Removes a file that no row names any more.

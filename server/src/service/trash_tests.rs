@@ -9,6 +9,7 @@ use crate::service::keys::Keys;
 use crate::service::playback::Playback;
 use crate::store::tests::stores;
 use crate::store::videos::NewVideo;
+use crate::worker::Workers;
 
 #[tokio::test]
 async fn what_was_deleted_long_ago_goes_with_its_files_and_nothing_else_does() {
@@ -17,7 +18,7 @@ async fn what_was_deleted_long_ago_goes_with_its_files_and_nothing_else_does() {
         let folders = Arc::new(Folders::open(folder.path(), &folder.path().join("videos")).unwrap());
         let events = Events::default();
         let day = Duration::from_secs(86_400);
-        let jobs = Jobs::new(&store, &events, &folders, day);
+        let jobs = Jobs::new(&store, &events, &folders, &Workers::here(), day);
         let playback = Playback::open(&store, &events, &Keys::new([1; 32]), folders.storage()).unwrap();
         let remover = Remover::new(&store, &events, &folders, &jobs, &Arc::new(playback));
         let trash = Trash::new(&store, &remover, day);

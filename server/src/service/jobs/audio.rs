@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mediacore::audio::{self, Options};
-use mediacore::clip::clip;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Failure;
 use super::run::{Done, Run};
 use super::source::{Piece, Pieces, to_bytes};
+use crate::worker::Watch;
 
 /// What is to be made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -72,24 +71,20 @@ pub(super) fn extract(
     to: i64,
 ) -> Result<AudioResult, Failure> {
     let output = run.storage().join(&payload.output);
-    let options = Options {
-        bitrate: payload.rate(),
-        overwrite: true,
-        interrupt: run.interrupt.clone(),
-        progress: Some(run.observer(from, to)),
-    };
+    let watch = run.watch(from, to);
+    let sound = |input: &Path| run.workers().audio(input, &output, payload.rate(), &watch);
     let size = match pieces {
         [
             Piece {
                 path, length: None, ..
             },
-        ] => audio::extract(path, &output, &options)?.size,
+        ] => sound(path)?.size(),
         [piece] => {
             let scratch = Scratch(output.with_extension("span.mp4"));
             span(run, piece, &scratch.0)?;
-            audio::extract(&scratch.0, &output, &options)?.size
+            sound(&scratch.0)?.size()
         }
-        _ if payload.format == "mp3" => joined(run, pieces, &output, &options)?,
+        _ if payload.format == "mp3" => joined(run, pieces, &output, payload.rate(), &watch)?,
         _ => {
             return Err(Failure::Final(
                 "the sound of a recording in several files can be extracted as mp3 only".to_owned(),
@@ -103,7 +98,13 @@ pub(super) fn extract(
 }
 
 /// The frames of several MP3 files one after the other, in a file with a new header.
-fn joined(run: &Run, pieces: &[Piece], output: &Path, options: &Options) -> Result<u64, Failure> {
+fn joined(
+    run: &Run,
+    pieces: &[Piece],
+    output: &Path,
+    rate: Option<u32>,
+    watch: &Watch,
+) -> Result<u64, Failure> {
     let all = Scratch(output.with_extension("all.mp3"));
     let mut file = fs::File::create(&all.0)?;
     for piece in pieces {
@@ -112,24 +113,21 @@ fn joined(run: &Run, pieces: &[Piece], output: &Path, options: &Options) -> Resu
             Scratch(output.with_extension("span.mp4")),
         );
         span(run, piece, &cut.0)?;
-        audio::extract(&cut.0, &part.0, options)?;
+        run.workers().audio(&cut.0, &part.0, rate, watch)?;
         std::io::copy(&mut fs::File::open(&part.0)?, &mut file)?;
     }
     drop(file);
-    let copy = Options {
-        bitrate: None,
-        ..options.clone()
-    };
-    Ok(audio::extract(&all.0, output, &copy)?.size)
+    // Without a rate it is copied.
+    Ok(run.workers().audio(&all.0, output, None, watch)?.size())
 }
 
 fn span(run: &Run, piece: &Piece, output: &Path) -> Result<(), Failure> {
     let end = piece.from + piece.length.unwrap_or_default();
-    let options = mediacore::remux::Options {
+    let watch = Watch {
         progress: None,
-        ..run.options(0, 0)
+        ..run.watch(0, 0)
     };
-    clip(&piece.path, output, piece.from, end, &options)?;
+    run.workers().clip(&piece.path, output, piece.from, end, &watch)?;
     Ok(())
 }
 

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use mediacore::probe::{Report, probe};
-use mediacore::remux::{self, remux};
+use mediacore::probe::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,6 +12,7 @@ use super::source::{describe, file_type, path_of, to_bytes, to_micros};
 use crate::domain::status::FileType;
 use crate::domain::time::Micros;
 use crate::store::effects::{Effect, Media};
+use crate::worker::Made;
 
 /// What is to be made.
 #[derive(Debug, Deserialize, Serialize)]
@@ -30,21 +30,22 @@ pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
     let missing = || Failure::Final(format!("Video file not found: {}", video.file_name));
     let input = path_of(run.storage(), &video.file_name).ok_or_else(missing)?;
     let output = payload.output;
-    let (look, interrupt) = (input.clone(), run.interrupt.clone());
-    let is_good =
-        tokio::task::spawn_blocking(move || Ok::<_, Failure>(is_good(&probe(&look, &interrupt)?))).await??;
+    let (look, here) = (input.clone(), run.clone());
+    let probe = move || here.workers().probe(&look, &here.interrupt);
+    let is_good = is_good(&tokio::task::spawn_blocking(probe).await??);
     if is_good {
         return Ok(Done::with(json!({})));
     }
     let gaps = video.gaps.clone();
     let here = run.clone();
-    let (media, report) = tokio::task::spawn_blocking(move || {
-        let report = remux(&input, &here.storage().join(&output), &here.options(0, 990))?;
-        let media = media(&here, &output, &report, gaps)?;
-        Ok::<_, Failure>((media, report))
+    let (media, made) = tokio::task::spawn_blocking(move || {
+        let to = here.storage().join(&output);
+        let made = here.workers().remux(&input, &to, &here.watch(0, 990))?;
+        let media = media(&here, &output, &made, gaps)?;
+        Ok::<_, Failure>((media, made))
     })
     .await??;
-    let dropped: Vec<String> = report
+    let dropped: Vec<String> = made
         .dropped
         .iter()
         .map(|dropped| format!("{}: {}", dropped.codec, dropped.reason))
@@ -57,7 +58,7 @@ pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
     };
     let old = vec![video.file_name.clone()];
     Ok(Done {
-        result: json!({ "file": media.file_name, "dropped": dropped, "notes": report.notes }),
+        result: json!({ "file": media.file_name, "dropped": dropped, "notes": made.notes }),
         made: names(&media),
         effect: Effect::Replace {
             video: id,
@@ -90,9 +91,9 @@ pub(super) fn names(media: &Media) -> Vec<String> {
 }
 
 /// What was written as `output`, which is one file or a manifest with several.
-fn media(run: &Run, output: &str, report: &remux::Report, gaps: String) -> Result<Media, Failure> {
-    let Some(manifest) = &report.manifest else {
-        return describe(run.storage(), output, gaps, &run.interrupt);
+fn media(run: &Run, output: &str, made: &Made, gaps: String) -> Result<Media, Failure> {
+    let Some(manifest) = &made.manifest else {
+        return describe(run, output, gaps);
     };
     let name = |path: &Path| {
         path.file_name()
@@ -100,15 +101,15 @@ fn media(run: &Run, output: &str, report: &remux::Report, gaps: String) -> Resul
             .to_string_lossy()
             .into_owned()
     };
-    let first = describe(run.storage(), output, gaps, &run.interrupt)?;
-    let parts = report
-        .parts
+    let first = describe(run, output, gaps)?;
+    let parts = made
+        .files
         .iter()
-        .map(|part| (name(&part.path), to_bytes(part.size), to_micros(part.duration)));
+        .map(|file| (name(&file.path), to_bytes(file.size), to_micros(file.length)));
     Ok(Media {
         file_name: name(manifest),
-        file_size: to_bytes(report.size()),
-        duration_us: to_micros(report.duration()),
+        file_size: to_bytes(made.size()),
+        duration_us: to_micros(made.length()),
         parts: parts.collect(),
         ..first
     })

@@ -39,6 +39,7 @@ use crate::metrics::JOBS;
 use crate::service::events::{Event, Events};
 use crate::store::jobs::Job;
 use crate::store::{Store, is_unique_violation};
+use crate::worker::Workers;
 
 pub(crate) use audio::{AudioPayload, AudioResult};
 pub(crate) use import::{ImportPayload, is_good};
@@ -56,6 +57,7 @@ struct Inner {
     store: Store,
     events: Events,
     folders: Arc<Folders>,
+    workers: Workers,
     /// How long replaced files are kept.
     trash_life: Duration,
     wake: Notify,
@@ -78,6 +80,8 @@ enum Failure {
     Stopped,
     /// It may go well another time: the disk or the database.
     Again(String),
+    /// It may go well one more time, or never: it took too long.
+    Once(String),
     /// It will not.
     Final(String),
 }
@@ -86,7 +90,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.kind() {
             ErrorKind::Cancelled => Self::Stopped,
-            ErrorKind::Storage | ErrorKind::TimedOut => Self::Again(error.report()),
+            ErrorKind::Storage => Self::Again(error.report()),
+            ErrorKind::TimedOut => Self::Once(error.report()),
             _ => Self::Final(error.report()),
         }
     }
@@ -113,11 +118,18 @@ impl From<tokio::task::JoinError> for Failure {
 
 impl Jobs {
     /// The queue of `store`, whose jobs work in `folders`.
-    pub(crate) fn new(store: &Store, events: &Events, folders: &Arc<Folders>, trash_life: Duration) -> Self {
+    pub(crate) fn new(
+        store: &Store,
+        events: &Events,
+        folders: &Arc<Folders>,
+        workers: &Workers,
+        trash_life: Duration,
+    ) -> Self {
         Self(Arc::new(Inner {
             store: store.clone(),
             events: events.clone(),
             folders: Arc::clone(folders),
+            workers: workers.clone(),
             trash_life,
             wake: Notify::new(),
             running: Mutex::default(),

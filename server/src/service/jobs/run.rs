@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use mediacore::remux::{Observer, Options};
+use mediacore::remux::Observer;
 use mediacore::source::Interrupt;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::domain::time::Micros;
 use crate::service::events::Event;
 use crate::store::effects::{Effect, Ended};
 use crate::store::jobs::Job;
+use crate::worker::{Watch, Workers};
 
 /// Jobs that are done at a time.
 pub(crate) const WORKERS: usize = 2;
@@ -91,17 +92,21 @@ impl Run {
             .map_err(|error| Failure::Final(format!("a payload that can't be read: {error}")))
     }
 
-    /// What mediacore is told to work with; progress goes from `from` to `to` of 1000.
-    pub(super) fn options(&self, from: i64, to: i64) -> Options {
-        Options {
-            overwrite: true,
+    /// What a worker is watched with; progress goes from `from` to `to` of 1000.
+    pub(super) fn watch(&self, from: i64, to: i64) -> Watch {
+        Watch {
             interrupt: self.interrupt.clone(),
             progress: Some(self.observer(from, to)),
         }
     }
 
+    /// Who reads media.
+    pub(super) fn workers(&self) -> &Workers {
+        &self.jobs.0.workers
+    }
+
     /// Writes down how far the work is, between `from` and `to` of 1000.
-    pub(super) fn observer(&self, from: i64, to: i64) -> Observer {
+    fn observer(&self, from: i64, to: i64) -> Observer {
         let progress = Arc::clone(&self.progress);
         Observer(Arc::new(move |now| {
             let share = u128::from(now.done.min(now.total)) * 1000 / u128::from(now.total.max(1));
@@ -331,6 +336,10 @@ impl Jobs {
     }
 
     async fn not_done(&self, job: &Job, owner: &str, failure: Failure) -> Result<(), sqlx::Error> {
+        let attempts = match failure {
+            Failure::Once(_) => 2,
+            _ => ATTEMPTS,
+        };
         match failure {
             Failure::Stopped => {
                 if self
@@ -343,7 +352,7 @@ impl Jobs {
                 }
                 Ok(())
             }
-            Failure::Again(why) if job.attempts < ATTEMPTS => {
+            Failure::Again(why) | Failure::Once(why) if job.attempts < attempts => {
                 let why = self.words(&why);
                 let wait = BACK_OFF * 4_u32.pow(u32::try_from(job.attempts - 1).unwrap_or(0).min(5));
                 tracing::warn!(
@@ -356,7 +365,9 @@ impl Jobs {
                 }
                 Ok(())
             }
-            Failure::Again(why) | Failure::Final(why) => self.failed(job, owner, &why).await,
+            Failure::Again(why) | Failure::Once(why) | Failure::Final(why) => {
+                self.failed(job, owner, &why).await
+            }
         }
     }
 

@@ -4,10 +4,10 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use mediacore::codec::Kind;
-use mediacore::probe::{self, Report};
-use mediacore::source::Interrupt;
+use mediacore::probe::Report;
 
 use super::Failure;
+use super::run::Run;
 use crate::domain::status::FileType;
 use crate::store::Store;
 use crate::store::effects::Media;
@@ -142,13 +142,8 @@ pub(crate) fn file_type(report: &Report) -> FileType {
 }
 
 /// What one finished file is.
-pub(super) fn describe(
-    storage: &Path,
-    name: &str,
-    gaps: String,
-    interrupt: &Interrupt,
-) -> Result<Media, Failure> {
-    let report = probe::probe(&storage.join(name), interrupt)?;
+pub(super) fn describe(run: &Run, name: &str, gaps: String) -> Result<Media, Failure> {
+    let report = run.workers().probe(&run.storage().join(name), &run.interrupt)?;
     Ok(Media {
         file_name: name.to_owned(),
         file_size: to_bytes(report.size.unwrap_or(0)),

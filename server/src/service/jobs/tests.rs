@@ -34,7 +34,13 @@ impl Place {
             let data = tempfile::tempdir().unwrap();
             let folders = Folders::open(data.path(), &data.path().join("videos")).unwrap();
             let folders = Arc::new(folders);
-            let jobs = Jobs::new(&store, &Events::default(), &folders, Duration::from_secs(3600));
+            let jobs = Jobs::new(
+                &store,
+                &Events::default(),
+                &folders,
+                &Workers::here(),
+                Duration::from_secs(3600),
+            );
             places.push(Self {
                 store,
                 jobs,

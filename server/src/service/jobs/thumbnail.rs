@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use mediacore::ErrorKind;
 use mediacore::codec::Kind;
-use mediacore::thumbnail::{self, Options};
-use mediacore::{ErrorKind, probe};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -12,6 +11,7 @@ use super::Failure;
 use super::run::{Done, Run};
 use super::source::Pieces;
 use crate::domain::status::FileType;
+use crate::service::pictures;
 use crate::store::effects::Effect;
 
 /// Pixels of the widest picture: what a page of many shows.
@@ -44,9 +44,10 @@ pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
     let folder = run.storage().join("thumbnails");
     let name = format!("thumb_{}.jpg", uuid::Uuid::now_v7());
     let output = folder.join(&name);
-    let interrupt = run.interrupt.clone();
+    let here = run.clone();
     let made = tokio::task::spawn_blocking(move || {
-        let report = probe::probe(&piece.path, &interrupt)?;
+        let (workers, interrupt) = (here.workers(), &here.interrupt);
+        let report = workers.probe(&piece.path, interrupt)?;
         let pictures = report.tracks.iter().find(|track| track.kind == Some(Kind::Video));
         let Some(pictures) = pictures else {
             return Ok(false);
@@ -55,22 +56,15 @@ pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
             Some(_) => Some(piece.from),
             None => report.duration.map(|length| length / 2),
         };
-        let mut options = Options {
-            at: middle,
-            width: (pictures.width > WIDTH).then_some(WIDTH),
-            overwrite: true,
-            interrupt,
-        };
-        match thumbnail::thumbnail(&piece.path, &output, &options) {
+        let width = (pictures.width > WIDTH).then_some(WIDTH);
+        let picture = match workers.thumbnail(&piece.path, middle, width, interrupt) {
             // The middle may be damaged, or beyond what the container calls its end.
             Err(error) if matches!(error.kind(), ErrorKind::Malformed | ErrorKind::InvalidInput) => {
-                options.at = None;
-                thumbnail::thumbnail(&piece.path, &output, &options)?;
+                workers.thumbnail(&piece.path, None, width, interrupt)?
             }
-            done => {
-                done?;
-            }
-        }
+            done => done?,
+        };
+        pictures::write(&output, &picture)?;
         Ok::<_, Failure>(true)
     })
     .await??;

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mediacore::clip::clip;
 use mediacore::record::manifest::{Manifest, part_path};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -176,18 +175,13 @@ fn cut(run: &Run, pieces: &[Piece], output: &str, gaps: String) -> Result<Media,
         let end = piece.from + piece.length.unwrap_or_default();
         let share = 700 / i64::try_from(pieces.len()).unwrap_or(1).max(1);
         let before = share * i64::from(number - 1);
-        let report = clip(
-            &piece.path,
-            &to,
-            piece.from,
-            end,
-            &run.options(before, before + share),
-        )?;
-        manifest.push(&to, at, Some(report.duration()));
-        at += report.duration();
-        parts.push((name(&to), to_bytes(report.size()), to_micros(report.duration())));
+        let watch = run.watch(before, before + share);
+        let made = run.workers().clip(&piece.path, &to, piece.from, end, &watch)?;
+        manifest.push(&to, at, Some(made.length()));
+        at += made.length();
+        parts.push((name(&to), to_bytes(made.size()), to_micros(made.length())));
     }
-    let first = describe(run.storage(), output, gaps, &run.interrupt)?;
+    let first = describe(run, output, gaps)?;
     if parts.len() == 1 {
         return Ok(first);
     }

@@ -44,6 +44,7 @@ pub(crate) fn settings(config: &Config) -> Vec<(&'static str, String)> {
             config.max_connections_per_client.to_string(),
         ),
         ("client_timeout_s", seconds(config.client_timeout)),
+        ("worker_sandbox", config.worker_sandbox.as_str().to_owned()),
     ]
 }
 

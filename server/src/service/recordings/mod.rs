@@ -33,6 +33,7 @@ use crate::metrics::ENDED;
 use crate::store::sources::Source;
 use crate::store::tasks::{Ending, NewTask, Task, TaskEvent};
 use crate::store::{Store, is_unique_violation};
+use crate::worker::Workers;
 
 pub(crate) use live::{Live, State};
 pub(crate) use outcome::DEFAULT_CATEGORY;
@@ -58,6 +59,7 @@ pub(crate) struct Recordings {
     folders: Arc<Folders>,
     zone: jiff::tz::TimeZone,
     egress: Egress,
+    workers: Workers,
     active: Mutex<HashMap<i64, Arc<Active>>>,
     stopping: AtomicBool,
 }
@@ -100,6 +102,7 @@ impl Recordings {
         folders: &Arc<Folders>,
         zone: &jiff::tz::TimeZone,
         egress: Egress,
+        workers: &Workers,
     ) -> Self {
         Self {
             store: store.clone(),
@@ -107,6 +110,7 @@ impl Recordings {
             folders: Arc::clone(folders),
             zone: zone.clone(),
             egress,
+            workers: workers.clone(),
             active: Mutex::default(),
             stopping: AtomicBool::new(false),
         }

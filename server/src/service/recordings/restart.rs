@@ -18,6 +18,7 @@ use crate::domain::status::TaskStatus;
 use crate::domain::time::Micros;
 use crate::fault::{Fault, blocking};
 use crate::store::tasks::Task;
+use crate::worker::Workers;
 
 /// Recordings that are finished at a time after a crash: what goes on must not wait for all others.
 const AT_A_TIME: usize = 8;
@@ -79,7 +80,8 @@ impl Recordings {
         let outcome = match &task.file_name {
             Some(name) => {
                 let path = self.folders.storage().join(name);
-                blocking(move || Ok::<_, Fault>(left_at(&path))).await?
+                let workers = self.workers.clone();
+                blocking(move || Ok::<_, Fault>(left_at(&workers, &path))).await?
             }
             None => Outcome::nothing(),
         };
@@ -112,7 +114,8 @@ impl Recordings {
                 continue;
             }
             let path = self.folders.storage().join(&base);
-            let outcome = blocking(move || Ok::<_, Fault>(left_at(&path))).await?;
+            let workers = self.workers.clone();
+            let outcome = blocking(move || Ok::<_, Fault>(left_at(&workers, &path))).await?;
             if outcome.parts.is_empty() {
                 continue;
             }
@@ -162,7 +165,7 @@ fn base_of(name: &str) -> String {
 }
 
 /// Finishes the files of the recording at `path`, and says what there is.
-fn left_at(path: &Path) -> Outcome {
+fn left_at(workers: &Workers, path: &Path) -> Outcome {
     let mut outcome = Outcome {
         status: TaskStatus::Interrupted,
         error: Some("the server was interrupted".to_owned()),
@@ -173,7 +176,7 @@ fn left_at(path: &Path) -> Outcome {
         if !part.exists() && !journal_path(&part).exists() {
             break;
         }
-        match recovered(&part) {
+        match recovered(workers, &part) {
             Ok(Some((found, gaps, came))) => {
                 outcome.came = match (outcome.came, came) {
                     (Some((first, _)), Some((_, last))) => Some((first, last)),
@@ -185,7 +188,7 @@ fn left_at(path: &Path) -> Outcome {
                         .push(json!({"at_s": from, "length_s": length, "cause": cause, "kind": null}));
                 }
                 if outcome.tracks.is_empty() {
-                    (outcome.tracks, outcome.is_audio) = tracks_of(&part);
+                    (outcome.tracks, outcome.is_audio) = tracks_of(workers, &part);
                 }
                 outcome.parts.push(found);
             }
@@ -214,7 +217,7 @@ type Gaps = Vec<(f64, f64, String)>;
 /// When the first and the last media came.
 type Times = Option<(Micros, Micros)>;
 
-fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps, Times)>> {
+fn recovered(workers: &Workers, path: &Path) -> mediacore::Result<Option<(Part, Gaps, Times)>> {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -241,7 +244,7 @@ fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps, Times)>> {
             done.came.map(came),
         )));
     }
-    let about = probe::probe(path, &Interrupt::new())?;
+    let about = workers.probe(path, &Interrupt::new())?;
     let part = Part {
         name,
         size: about.size.unwrap_or(0),
@@ -256,8 +259,8 @@ fn recovered(path: &Path) -> mediacore::Result<Option<(Part, Gaps, Times)>> {
     Ok(Some((part, Vec::new(), came)))
 }
 
-fn tracks_of(path: &Path) -> (Vec<Value>, bool) {
-    let Ok(about) = probe::probe(path, &Interrupt::new()) else {
+fn tracks_of(workers: &Workers, path: &Path) -> (Vec<Value>, bool) {
+    let Ok(about) = workers.probe(path, &Interrupt::new()) else {
         return (Vec::new(), false);
     };
     let is_audio = !about.tracks.is_empty() && about.tracks.iter().all(|track| track.width == 0);

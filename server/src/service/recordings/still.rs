@@ -57,8 +57,9 @@ impl Recordings {
             .acquire()
             .await
             .map_err(|_| Fault::Unavailable("The server is stopping".to_owned()))?;
-        let key = Arc::clone(&still);
-        let bytes = match blocking(move || key.jpeg(WIDTH, &Interrupt::new())).await {
+        let (key, workers) = (Arc::clone(&still), self.workers.clone());
+        let picture = move || workers.picture(&key.film()?, WIDTH, &Interrupt::new());
+        let bytes = match blocking(picture).await {
             Ok(bytes) => Bytes::from(bytes),
             Err(fault) => {
                 // A part that was just finished, or damaged media: there is a next one in a moment.

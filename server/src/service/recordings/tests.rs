@@ -32,6 +32,7 @@ fn recordings(store: &Store, folder: &std::path::Path) -> Arc<Recordings> {
         &folders,
         &jiff::tz::TimeZone::UTC,
         egress,
+        &Workers::here(),
     ))
 }
 

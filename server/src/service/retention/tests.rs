@@ -13,6 +13,7 @@ use crate::service::playback::Playback;
 use crate::store::sources::SourceFields;
 use crate::store::tests::stores;
 use crate::store::videos::NewVideo;
+use crate::worker::Workers;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -33,7 +34,7 @@ impl Shelf {
         let folder = tempfile::tempdir().unwrap();
         let folders = Arc::new(Folders::open(folder.path(), &folder.path().join("videos")).unwrap());
         let events = Events::default();
-        let jobs = Jobs::new(store, &events, &folders, DAY);
+        let jobs = Jobs::new(store, &events, &folders, &Workers::here(), DAY);
         let playback = Playback::open(store, &events, &Keys::new([1; 32]), folders.storage()).unwrap();
         let remover = Remover::new(store, &events, &folders, &jobs, &Arc::new(playback));
         let disk = Disk::of(folders.storage());

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use mediacore::ErrorKind;
-use mediacore::probe::{Report, probe};
+use mediacore::probe::Report;
 use mediacore::source::Interrupt;
 use serde_json::json;
 
@@ -17,6 +17,7 @@ use crate::service::events::Event;
 use crate::service::jobs::{ImportPayload, file_type, is_good, to_bytes, to_micros};
 use crate::store::uploads::Upload;
 use crate::store::videos::NewVideo;
+use crate::worker::Workers;
 
 /// Characters of the longest title.
 const MAX_TITLE: usize = 500;
@@ -122,6 +123,8 @@ impl Uploads {
         let from = self.temporary(&upload.id);
         let folders = std::sync::Arc::clone(&self.0.folders);
         let (size, given, known) = (upload.file_size, upload.file_name.clone(), upload.target.clone());
+        let _turn = self.0.workers.turn().await?;
+        let workers = self.0.workers.clone();
         let looked = blocking(move || {
             folders.check().map_err(Fault::Internal)?;
             let done = known.filter(|name| !from.exists() && folders.storage().join(name).exists());
@@ -129,7 +132,7 @@ impl Uploads {
                 Some(name) => folders.storage().join(name),
                 None => from,
             };
-            look(&path, size, &given).map(|found| found.map(|(report, end)| (report, end, done)))
+            look(&workers, &path, size, &given).map(|found| found.map(|(report, end)| (report, end, done)))
         })
         .await?;
         let (report, extension, done) = match looked {
@@ -177,10 +180,15 @@ fn title(upload: &Upload, about: &About) -> Result<String, Fault> {
 }
 
 /// What a file is, and what its name ends in by that; the text says why it is not taken.
-fn look(path: &Path, size: i64, given: &str) -> Result<Result<(Report, &'static str), String>, Fault> {
+fn look(
+    workers: &Workers,
+    path: &Path,
+    size: i64,
+    given: &str,
+) -> Result<Result<(Report, &'static str), String>, Fault> {
     let interrupt = Interrupt::new();
     interrupt.set_deadline(LOOK);
-    let report = match probe(path, &interrupt) {
+    let report = match workers.probe(path, &interrupt) {
         Ok(report) => report,
         Err(error) => {
             return match error.kind() {

@@ -30,6 +30,7 @@ use crate::service::events::Events;
 use crate::service::jobs::{Jobs, to_bytes};
 use crate::store::Store;
 use crate::store::uploads::{NewUpload, Upload};
+use crate::worker::Workers;
 
 pub(crate) use checksum::{ALGORITHMS, Checksum};
 pub(crate) use complete::Completed;
@@ -82,6 +83,7 @@ struct Inner {
     events: Events,
     folders: Arc<Folders>,
     jobs: Jobs,
+    workers: Workers,
     turns: Turns,
     max_video: u64,
     max_audio: u64,
@@ -123,12 +125,14 @@ impl Uploads {
         events: &Events,
         folders: &Arc<Folders>,
         jobs: &Jobs,
+        workers: &Workers,
     ) -> Self {
         Self(Arc::new(Inner {
             store: store.clone(),
             events: events.clone(),
             folders: Arc::clone(folders),
             jobs: jobs.clone(),
+            workers: workers.clone(),
             turns: Turns::default(),
             max_video: config.max_video_upload,
             max_audio: config.max_audio_upload,

@@ -52,8 +52,8 @@ impl Place {
         let mut config = Config::of(&Values::defaults()).unwrap();
         config.min_free = 0;
         let events = Events::default();
-        let jobs = Jobs::new(store, &events, folders, config.trash_life);
-        Uploads::new(&config, store, &events, folders, &jobs)
+        let jobs = Jobs::new(store, &events, folders, &Workers::here(), config.trash_life);
+        Uploads::new(&config, store, &events, folders, &jobs, &Workers::here())
     }
 
     async fn begin(&self, name: &str, size: usize) -> Upload {
@@ -292,8 +292,21 @@ async fn kinds_and_sizes_have_limits() {
     let mut config = Config::of(&Values::defaults()).unwrap();
     config.min_free = u64::MAX;
     let events = Events::default();
-    let jobs = Jobs::new(&place.store, &events, &place.folders, config.trash_life);
-    let full = Uploads::new(&config, &place.store, &events, &place.folders, &jobs);
+    let jobs = Jobs::new(
+        &place.store,
+        &events,
+        &place.folders,
+        &Workers::here(),
+        config.trash_life,
+    );
+    let full = Uploads::new(
+        &config,
+        &place.store,
+        &events,
+        &place.folders,
+        &jobs,
+        &Workers::here(),
+    );
     let refused = full.begin("chunks", "a.mp4", 1 << 20, 1, &about).await;
     assert!(refusal(refused).starts_with("Not enough disk space"));
 }

@@ -42,6 +42,25 @@ pub struct Error {
     pub code: i32,
     /// What and where, on one line, without credentials.
     pub message: String,
+    /// Where the server says that the stream is; nobody has been there.
+    pub redirect: Option<Location>,
+}
+
+/// An address as a server gave it. It may hold credentials, so that it is not printed.
+#[derive(Clone)]
+pub struct Location(String);
+
+impl Location {
+    /// The address.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Location(***)")
+    }
 }
 
 impl Error {
@@ -50,6 +69,7 @@ impl Error {
             kind,
             code: 0,
             message: redact(&message.into()).into_owned(),
+            redirect: None,
         }
     }
 
@@ -60,6 +80,7 @@ impl Error {
             kind: kind_of(code),
             code,
             message,
+            redirect: None,
         }
     }
 
@@ -70,6 +91,12 @@ impl Error {
             error.kind = ErrorKind::Unreachable;
         }
         error
+    }
+
+    /// The same for a server that sent us elsewhere.
+    pub(crate) fn with_redirect(mut self, redirect: Option<String>) -> Self {
+        self.redirect = redirect.map(Location);
+        self
     }
 
     /// The same error with what libav logged about it.

@@ -162,7 +162,9 @@ impl Input {
                 let failure = io.as_mut().and_then(CustomIo::take_failure);
                 return Err(match watch.stopped(&what) {
                     Some(stopped) => stopped,
-                    None => failed(code, &what, is_network).with_detail(failure.or_else(log::last_error)),
+                    None => failed(code, &what, is_network)
+                        .with_redirect(log::redirect())
+                        .with_detail(failure.or_else(log::last_error)),
                 });
             }
         };

@@ -26,7 +26,7 @@ mod watch;
 
 pub use audio::{AudioParameters, EncodedPacket, TargetAudio, Transcoder};
 pub use custom_io::ReadSeek;
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Location};
 pub use input::{Input, OpenOptions, Probe};
 pub use interrupt::Interrupt;
 pub use muxer::{Output, OutputTrack};

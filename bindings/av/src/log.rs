@@ -27,12 +27,23 @@ pub fn install() {
 
 /// Forgets the last error line of this thread.
 pub(crate) fn forget_last_error() {
-    let _ = LINE.try_with(|line| line.try_borrow_mut().map(|mut line| line.last_error = None));
+    let _ = LINE.try_with(|line| {
+        line.try_borrow_mut().map(|mut line| {
+            line.last_error = None;
+            line.redirect = None;
+        })
+    });
 }
 
 /// The last line of this thread at the level of errors since it was forgotten.
 pub(crate) fn last_error() -> Option<String> {
     LINE.try_with(|line| line.try_borrow_mut().ok()?.last_error.take())
+        .ok()?
+}
+
+/// Where the server that this thread was opening sent it, since it was forgotten.
+pub(crate) fn redirect() -> Option<String> {
+    LINE.try_with(|line| line.try_borrow_mut().ok()?.redirect.take())
         .ok()?
 }
 
@@ -42,7 +53,11 @@ struct Line {
     text: String,
     begun: bool,
     last_error: Option<String>,
+    redirect: Option<String>,
 }
+
+/// How libav's RTSP demuxer says that it is about to follow a redirect (`ff_rtsp_connect`; the same text in FFmpeg 4 to 8).
+const REDIRECTING: &CStr = c"Status %d: Redirecting to %s\n";
 
 thread_local! {
     static LINE: RefCell<Line> = RefCell::default();
@@ -64,8 +79,17 @@ unsafe extern "C" fn on_line(
         return;
     }
     let wanted = is_enabled(level_of(level));
-    if !wanted && level > ffi::AV_LOG_ERROR as c_int {
+    // SAFETY: libav's formats are C strings; it is not null, see above.
+    let redirecting = level == ffi::AV_LOG_INFO as c_int && unsafe { CStr::from_ptr(format) } == REDIRECTING;
+    if !wanted && !redirecting && level > ffi::AV_LOG_ERROR as c_int {
         return;
+    }
+    if redirecting && !class.is_null() {
+        // libav follows by itself, to whatever address the server names. It may use no protocol from here on, so that opening fails
+        // and our caller decides.
+        // SAFETY: that line comes from an `AVFormatContext`, which has this option, on the thread that uses it; it is read again for
+        // each connection, and libav copies the text.
+        unsafe { ffi::av_opt_set(class, c"protocol_whitelist".as_ptr(), c"none".as_ptr(), 0) };
     }
     let mut piece: [c_char; 1024] = [0; 1024];
     let mut prefix = LINE
@@ -87,7 +111,21 @@ unsafe extern "C" fn on_line(
     // SAFETY: ended with a NUL, see above.
     let piece = unsafe { CStr::from_ptr(piece.as_ptr()) }.to_string_lossy();
     // A subscriber is foreign code; a panic must not cross the language border.
-    let _ = catch_unwind(|| take(&piece, level, wanted));
+    let _ = catch_unwind(|| {
+        if redirecting {
+            note_redirect(&piece);
+        }
+        take(&piece, level, wanted);
+    });
+}
+
+/// Keeps the address of a line of [`REDIRECTING`].
+fn note_redirect(piece: &str) {
+    let address = piece
+        .trim_end()
+        .split_once("Redirecting to ")
+        .map(|(_, address)| address.to_owned());
+    let _ = LINE.try_with(|line| line.try_borrow_mut().map(|mut line| line.redirect = address));
 }
 
 /// Adds `piece` to this thread's line, and emits the line when it is complete.

@@ -135,6 +135,11 @@ impl FromStr for Network {
     }
 }
 
+/// Whether `address` is in a private network, or on this machine.
+pub(super) fn is_private(address: IpAddr) -> bool {
+    !matches!(class(address.to_canonical()), Class::Public)
+}
+
 enum Class {
     Public,
     Private,

@@ -6,6 +6,8 @@ mod http;
 pub(crate) mod libav;
 mod open;
 mod progressive;
+mod streaming;
+mod tls;
 mod url;
 
 use std::time::Duration;

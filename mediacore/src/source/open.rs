@@ -7,8 +7,8 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::hls::{self, HlsInput};
 use crate::source::http::{Client, Policy, Request};
-use crate::source::libav::{self, LibavInput};
-use crate::source::{Egress, HlsStart, Input, Interrupt, Opener, Scheme, SourceUrl, progressive};
+use crate::source::streaming::LibavOpener;
+use crate::source::{Egress, HlsStart, Input, Interrupt, Opener, SourceUrl, progressive};
 
 /// How media comes from an RTSP server.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -54,11 +54,11 @@ impl Default for Options {
 
 /// What opens connections to `url`, again and again.
 ///
-/// RTMP and RTSP are libav's. Their hosts are checked against the egress policy before each opening, and RTSP connects to
-/// the checked address; RTMP and RTSPS need the host's name on the wire, so libav looks it up once more, and a name that
-/// changes its address in between gets past the check. So does an RTSP redirect, which libav follows by itself. Where
-/// that matters, give addresses or close the network. HTTP has neither gap: an HLS playlist is recognised by its first
-/// bytes, whatever the address ends with, and anything else is read as one progressive stream.
+/// Each host is looked up once for each opening, its addresses are checked against the egress policy, and the connection goes to one of
+/// those: a name that changes its address in between gains nothing. So does each redirect of HTTP and RTSP, of which five are followed.
+/// TLS keeps the host's name; certificates must be signed by a public authority, except for RTMPS and RTSPS in private networks. RTMP and
+/// RTSP are spoken by libav. An HLS playlist is recognised by its first bytes, whatever the address ends with, and anything else that
+/// comes over HTTP is read as one progressive stream.
 pub fn opener(url: &SourceUrl, options: &Options, clock: &Arc<dyn Clock>) -> Box<dyn Opener> {
     let (url, options) = (url.clone(), options.clone());
     if url.scheme().is_http() {
@@ -68,83 +68,11 @@ pub fn opener(url: &SourceUrl, options: &Options, clock: &Arc<dyn Clock>) -> Box
             clock: clock.clone(),
         })
     } else {
-        Box::new(LibavOpener { url, options })
-    }
-}
-
-struct LibavOpener {
-    url: SourceUrl,
-    options: Options,
-}
-
-impl Opener for LibavOpener {
-    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Input>> {
-        let url = &self.url;
-        let context = |cause: Error| cause.context(format!("opening {url}"));
-        let found = self
-            .options
-            .egress
-            .resolve(url.host(), url.port(), interrupt)
-            .map_err(context)?;
-        let address = match (url.scheme(), found.first()) {
-            (Scheme::Rtsp, Some(first)) => url.with_host(first.ip()),
-            _ => url.clone(),
-        };
-        let options = libav_options(url.scheme(), &self.options);
-        let input = av::Input::open_url(address.expose(), &options, interrupt)
-            .map_err(libav::error)
-            .map_err(context)?;
-        // A connection that ends says nothing about the media.
-        Ok(Box::new(LibavInput::new(input, || false)))
-    }
-}
-
-fn libav_options(scheme: Scheme, options: &Options) -> av::OpenOptions {
-    let micros = |time: Duration| time.as_micros().to_string();
-    let (protocols, mut list) = match scheme {
-        Scheme::Rtmps => (
-            "rtmps,tls,tcp",
-            vec![("rw_timeout", micros(options.read_timeout))],
-        ),
-        Scheme::Rtsp => (
-            "rtsp,rtp,rtcp,udp,tcp",
-            vec![("timeout", micros(options.read_timeout))],
-        ),
-        Scheme::Rtsps => (
-            "rtsps,rtsp,rtp,rtcp,srtp,udp,tls,tcp",
-            vec![("timeout", micros(options.read_timeout))],
-        ),
-        Scheme::Rtmp | Scheme::Http | Scheme::Https => {
-            ("rtmp,tcp", vec![("rw_timeout", micros(options.read_timeout))])
-        }
-    };
-    let is_rtsp = matches!(scheme, Scheme::Rtsp | Scheme::Rtsps);
-    if is_rtsp {
-        let transport = match options.rtsp_transport {
-            RtspTransport::Auto => "tcp+udp",
-            RtspTransport::Tcp => "tcp",
-            RtspTransport::Udp => "udp",
-        };
-        list.push(("rtsp_transport", transport.to_owned()));
-        if options.rtsp_transport == RtspTransport::Auto {
-            list.push(("rtsp_flags", "prefer_tcp".to_owned()));
-        }
-        if options.rtsp_transport != RtspTransport::Tcp {
-            // Half a second of 1 500 packets per second out of order, and a socket buffer for a burst at a key frame.
-            list.push(("reorder_queue_size", "750".to_owned()));
-            list.push(("buffer_size", (2 << 20).to_string()));
-        }
-    }
-    av::OpenOptions {
-        format: is_rtsp
-            .then(|| "rtsp".to_owned())
-            .or_else(|| Some("flv".to_owned())),
-        protocols: protocols.to_owned(),
-        options: list
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        ..av::OpenOptions::default()
+        Box::new(LibavOpener {
+            url,
+            options,
+            clock: clock.clone(),
+        })
     }
 }
 

@@ -178,11 +178,34 @@ impl SourceUrl {
         bare
     }
 
-    /// The same address with an IP address in the host's place.
-    pub(crate) fn with_host(&self, address: std::net::IpAddr) -> Self {
+    /// The path with the query, as they stand in the address.
+    pub(crate) fn path_and_query(&self) -> &str {
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+
+    /// The same address with user and password of `other`, unless it has its own.
+    pub(crate) fn with_credentials_of(&self, other: &Self) -> Self {
+        let mut full = self.clone();
+        if self.url.username().is_empty() && self.url.password().is_none() {
+            // Both only fail for addresses without a host, which we never hold.
+            let _ = full.url.set_username(other.url.username());
+            let _ = full.url.set_password(other.url.password());
+        }
+        full
+    }
+
+    /// What is said to libav to reach this at `target`: without TLS, which is not its own.
+    pub(crate) fn at(&self, target: std::net::SocketAddr) -> Self {
         let mut literal = self.clone();
-        // Fails only for schemes without a host.
-        let _ = literal.url.set_ip_host(address);
+        literal.scheme = match self.scheme {
+            Scheme::Rtmps => Scheme::Rtmp,
+            Scheme::Rtsps => Scheme::Rtsp,
+            plain => plain,
+        };
+        // They fail only for addresses without a host, and for schemes of another kind.
+        let _ = literal.url.set_ip_host(target.ip());
+        let _ = literal.url.set_port(Some(target.port()));
+        let _ = literal.url.set_scheme(literal.scheme.as_str());
         literal
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mediastack_tests::file_server::{Effect, FileServer};
 use mediastack_tests::fixtures::media;
+use mediastack_tests::rtsp_redirect::RtspRedirect;
 use mediastack_tests::server::{Api, Server};
 use serde_json::{Value, json};
 
@@ -197,5 +198,26 @@ fn a_source_that_may_be_reached_leads_to_none_that_may_not() {
         assert!(!error.contains("root:"), "{error}");
         assert_tells_nothing(name, error);
     }
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    silent.set_nonblocking(true).expect("a listener");
+    let inside = format!(
+        "rtsp://127.0.0.1:{}/x",
+        silent.local_addr().expect("bound").port()
+    );
+    for (location, name) in [
+        (inside.as_str(), "RTSP"),
+        ("file:///etc/passwd", "a file"),
+        ("http://127.0.0.1/", "HTTP"),
+    ] {
+        let camera = RtspRedirect::start([127, 0, 0, 2], location);
+        let (seen, took) = look(&mut admin, &camera.url());
+        assert_eq!(seen["ok"], false, "{name}: {seen}");
+        assert!(
+            camera.redirects() > 0 && took < Duration::from_secs(13),
+            "{name}: {took:?}"
+        );
+        assert_tells_nothing(name, seen["error"].as_str().expect("a reason"));
+    }
+    assert!(silent.accept().is_err(), "nobody was connected to");
     assert_eq!(treasure.requests(), [""; 0], "nobody was led there");
 }

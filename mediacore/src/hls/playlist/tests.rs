@@ -426,7 +426,7 @@ fn subtitles_and_captions_are_renditions() {
     );
 }
 
-fn master_of(context: &Context<'_>) -> Result<String, crate::hls::Refusal> {
+fn master_of(context: &Context<'_>) -> Result<String, Refusal> {
     master(context)
 }
 

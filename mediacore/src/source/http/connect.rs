@@ -23,11 +23,11 @@ use crate::source::{Egress, Interrupt, stopped};
 const SLICE: Duration = Duration::from_millis(100);
 
 /// What all connections of one client share: who may stop them, and until when the request that is running may take.
-pub(super) struct Control {
+pub(in crate::source) struct Control {
     pub(super) egress: Egress,
-    pub(super) interrupt: Interrupt,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) connect_timeout: Duration,
+    pub(in crate::source) interrupt: Interrupt,
+    pub(in crate::source) clock: Arc<dyn Clock>,
+    pub(in crate::source) connect_timeout: Duration,
     pub(super) read_timeout: Duration,
     state: Mutex<State>,
 }
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Control {
-    pub(super) fn new(
+    pub(in crate::source) fn new(
         egress: Egress,
         interrupt: Interrupt,
         clock: Arc<dyn Clock>,
@@ -76,7 +76,12 @@ impl Control {
     }
 
     /// An error once the interrupt fired, the request's deadline passed, or `since` is longer ago than `patience`.
-    pub(super) fn check(&self, since: Instant, patience: Duration, what: &str) -> Result<(), Error> {
+    pub(in crate::source) fn check(
+        &self,
+        since: Instant,
+        patience: Duration,
+        what: &str,
+    ) -> Result<(), Error> {
         stopped(&self.interrupt, || what.to_owned())?;
         let now = self.clock.now();
         if self.state().deadline.is_some_and(|deadline| now >= deadline) {
@@ -175,7 +180,12 @@ impl Connector<()> for PolicyConnector {
     }
 }
 
-fn connect(control: &Control, address: SocketAddr, patience: Duration) -> Result<TcpStream, Error> {
+/// A connection to `address`, made within `patience`.
+pub(in crate::source) fn connect(
+    control: &Control,
+    address: SocketAddr,
+    patience: Duration,
+) -> Result<TcpStream, Error> {
     let unreachable = |cause: Errno| {
         let message = format!("connecting to port {}", address.port());
         Error::new(ErrorKind::Unreachable, message).with_source(io::Error::from(cause))

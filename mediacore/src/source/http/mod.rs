@@ -16,7 +16,8 @@ use ureq::http::{HeaderMap, Uri};
 use ureq::unversioned::transport::{Connector, RustlsConnector};
 
 pub(crate) use body::Body;
-use connect::{Control, PolicyConnector, PolicyResolver};
+pub(super) use connect::{Control, connect};
+use connect::{PolicyConnector, PolicyResolver};
 pub use post::{Post, Posted, post};
 
 use crate::clock::Clock;

@@ -376,20 +376,20 @@ const fn days(count: u64) -> Duration {
     Duration::from_secs(count.saturating_mul(DAY.as_secs()))
 }
 
-/// A number of bytes, for people.
+/// A number of bytes, for people: in decimal units, as the pages have them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+        const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
         let mut value = self.0 as f64;
         let mut unit = "B";
         for next in UNITS {
-            if value < 1024.0 {
+            if value < 1000.0 {
                 break;
             }
-            value /= 1024.0;
+            value /= 1000.0;
             unit = next;
         }
         match unit {

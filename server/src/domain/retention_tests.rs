@@ -376,10 +376,11 @@ fn many_videos_take_no_time_of_each_other() {
 fn bytes_are_shown_as_people_read_them() {
     for (bytes, text) in [
         (0, "0 B"),
-        (1023, "1023 B"),
-        (1536, "1.5 KiB"),
-        (10 << 30, "10.0 GiB"),
-        (u64::MAX, "16384.0 PiB"),
+        (999, "999 B"),
+        (1023, "1.0 kB"),
+        (1536, "1.5 kB"),
+        (10 << 30, "10.7 GB"),
+        (u64::MAX, "18446.7 PB"),
     ] {
         assert_eq!(Bytes(bytes).to_string(), text);
     }

@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(categories, add_category))
         .routes(routes!(change_category, remove_category))
         .routes(routes!(tags, add_tag))
-        .routes(routes!(remove_tag))
+        .routes(routes!(change_tag, remove_tag))
 }
 
 /// A category.
@@ -183,6 +183,29 @@ async fn add_tag(
 ) -> Result<Response, Fault> {
     let tag = app.catalogue.add_tag(&new.name).await?;
     Ok((StatusCode::CREATED, axum::Json(TagView::from(tag))).into_response())
+}
+
+/// What is changed; what is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+struct ChangedTag {
+    /// 1 to 16 characters.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    name: Option<String>,
+}
+
+/// Rename a tag, on videos too.
+#[utoipa::path(put, path = "/api/tags/{id}", tag = "catalogue", params(("id" = i64, Path)), request_body = ChangedTag, security(("bearer" = [])),
+    responses((status = 200, body = TagView), (status = 400, response = Problem), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn change_tag(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path(id): Path<i64>,
+    Json(to): Json<ChangedTag>,
+) -> Result<axum::Json<TagView>, Fault> {
+    Ok(axum::Json(
+        app.catalogue.set_tag(id, to.name.as_deref()).await?.into(),
+    ))
 }
 
 /// Remove a tag, from videos too.

@@ -18,7 +18,7 @@ use super::viewing::Viewing;
 use crate::app::App;
 use crate::domain::time::{Micros, given, present};
 use crate::fault::Fault;
-use crate::service::extras::TextChange;
+use crate::service::extras::{LinkChange, TextChange};
 use crate::store::extras;
 
 /// Bytes of the largest picture.
@@ -38,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(texts, add_text))
         .routes(routes!(change_text, remove_text))
         .routes(routes!(links, add_link))
-        .routes(routes!(remove_link))
+        .routes(routes!(change_link, remove_link))
         .routes(routes!(auto_thumbnail))
         .routes(routes!(capture_thumbnail))
         .routes(routes!(thumbnail_file))
@@ -418,6 +418,39 @@ async fn add_link(
             .await?
             .into(),
     ))
+}
+
+/// What is changed; what is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+struct ChangedLink {
+    /// 1 to 64 characters.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    title: Option<String>,
+    /// http or https, at most 512 characters.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, nullable = false)]
+    sort_order: Option<i64>,
+}
+
+/// Change a link.
+#[utoipa::path(put, path = "/api/videos/{id}/links/{link_id}", tag = "extras", params(("id" = i64, Path), ("link_id" = i64, Path)), request_body = ChangedLink, security(("bearer" = [])),
+    responses((status = 200, body = Link), (status = 401, response = Problem), (status = 404, response = Problem), (status = 422, response = Problem)))]
+async fn change_link(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Path((id, link)): Path<(i64, i64)>,
+    Json(to): Json<ChangedLink>,
+) -> Result<axum::Json<Link>, Fault> {
+    let change = LinkChange {
+        title: to.title,
+        url: to.url,
+        sort_order: to.sort_order,
+    };
+    Ok(axum::Json(app.extras.set_link(id, link, change).await?.into()))
 }
 
 /// Remove a link.

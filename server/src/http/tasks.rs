@@ -56,6 +56,10 @@ pub(crate) struct TaskView {
     gaps: serde_json::Value,
     /// The task that it goes on from.
     continues_id: Option<i64>,
+    /// The task that goes on from it; null when there is none.
+    continued_by: Option<i64>,
+    /// A person asked it to stop.
+    stop_asked: bool,
     error_message: Option<String>,
     /// The item of the library that has what it recorded; null when there is none, or when it is in the trash.
     video_id: Option<i64>,
@@ -79,6 +83,8 @@ impl From<Task> for TaskView {
             reconnects: task.reconnects,
             gaps: serde_json::from_str(&task.gaps).unwrap_or_else(|_| serde_json::Value::Array(Vec::new())),
             continues_id: task.continues_id,
+            continued_by: None,
+            stop_asked: task.stop_asked,
             error_message: task.error_message,
             video_id: None,
             created_at: task.created_at,
@@ -91,6 +97,11 @@ impl TaskView {
     /// With the item that has what it recorded.
     pub(super) fn with_video(self, video_id: Option<i64>) -> Self {
         Self { video_id, ..self }
+    }
+
+    /// With the task that goes on from it.
+    fn with_next(self, continued_by: Option<i64>) -> Self {
+        Self { continued_by, ..self }
     }
 }
 
@@ -148,7 +159,9 @@ async fn list(
         category_id: row.category_id,
         category_name: row.category_name,
         live: running.iter().find(|live| live.task_id == row.task.id).cloned(),
-        task: TaskView::from(row.task).with_video(row.video_id),
+        task: TaskView::from(row.task)
+            .with_video(row.video_id)
+            .with_next(row.continued_by),
     });
     Ok(axum::Json(listed.collect()))
 }
@@ -170,7 +183,10 @@ async fn one(
 ) -> Result<axum::Json<TaskView>, Fault> {
     let task = app.tasks.one(id).await?;
     let video_id = app.tasks.video_of(id).await?;
-    Ok(axum::Json(TaskView::from(task).with_video(video_id)))
+    let continued_by = app.tasks.next_of(&task).await?;
+    Ok(axum::Json(
+        TaskView::from(task).with_video(video_id).with_next(continued_by),
+    ))
 }
 
 /// What a running recording shows: its latest durable key frame as JPEG, 960 pixels wide.

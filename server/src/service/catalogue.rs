@@ -118,16 +118,25 @@ impl Catalogue {
     /// `Invalid`, and `BadRequest` for a name that is taken.
     pub(crate) async fn add_tag(&self, name: &str) -> Result<Tag, Fault> {
         good_name(name, 16)?;
-        let tag = self
-            .store
-            .add_tag(name)
-            .await
-            .map_err(|error| match is_unique_violation(&error) {
-                true => Fault::bad("Tag name already exists"),
-                false => error.into(),
-            })?;
+        let tag = self.store.add_tag(name).await.map_err(tag_taken)?;
         self.events.tell(Event::CatalogueChanged);
         Ok(tag)
+    }
+
+    /// Changes what is given; videos have it under its new name.
+    ///
+    /// # Errors
+    /// As [`add_tag`](Self::add_tag), and `NotFound`.
+    pub(crate) async fn set_tag(&self, id: i64, name: Option<&str>) -> Result<Tag, Fault> {
+        if let Some(name) = name {
+            good_name(name, 16)?;
+        }
+        let missing = || Fault::missing("Tag not found");
+        if !self.store.set_tag(id, name).await.map_err(tag_taken)? {
+            return Err(missing());
+        }
+        self.events.tell(Event::CatalogueChanged);
+        self.store.tag(id).await?.ok_or_else(missing)
     }
 
     /// Removes a tag, from videos too.
@@ -140,6 +149,13 @@ impl Catalogue {
         }
         self.events.tell(Event::CatalogueChanged);
         Ok(())
+    }
+}
+
+fn tag_taken(error: sqlx::Error) -> Fault {
+    match is_unique_violation(&error) {
+        true => Fault::bad("Tag name already exists"),
+        false => error.into(),
     }
 }
 

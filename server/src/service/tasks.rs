@@ -47,6 +47,14 @@ impl Tasks {
         Ok(self.store.kept_video_of_task(id).await?)
     }
 
+    /// The task that goes on from one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn next_of(&self, task: &Task) -> Result<Option<i64>, Fault> {
+        Ok(self.store.next_task_of(task).await?)
+    }
+
     /// What happened during one.
     ///
     /// # Errors

@@ -67,6 +67,18 @@ impl Store {
         write!(self, pool => sqlx::query_as(sql).bind(name).bind(Micros::now()).fetch_one(pool).await)
     }
 
+    /// One tag.
+    pub(crate) async fn tag(&self, id: i64) -> Result<Option<Tag>> {
+        let sql = || sqlx::AssertSqlSafe(format!("{TAGS} WHERE t.id = $1"));
+        read!(self, pool => sqlx::query_as(sql()).bind(id).fetch_optional(pool).await)
+    }
+
+    /// Changes what is given; a taken name is a unique violation.
+    pub(crate) async fn set_tag(&self, id: i64, name: Option<&str>) -> Result<bool> {
+        let sql = "UPDATE tags SET name = COALESCE($2, name) WHERE id = $1";
+        write!(self, pool => sqlx::query(sql).bind(id).bind(name).execute(pool).await.map(|done| done.rows_affected() == 1))
+    }
+
     /// Removes a tag.
     pub(crate) async fn remove_tag(&self, id: i64) -> Result<bool> {
         write!(self, pool => sqlx::query("DELETE FROM tags WHERE id = $1").bind(id).execute(pool).await.map(|done| done.rows_affected() == 1))

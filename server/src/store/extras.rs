@@ -117,6 +117,21 @@ impl Store {
         write!(self, pool => sqlx::query_as(sql).bind(video).bind(title).bind(url).bind(sort_order).bind(Micros::now()).fetch_one(pool).await)
     }
 
+    /// Changes a link to be this.
+    pub(crate) async fn set_link(&self, link: &Link) -> Result<bool> {
+        let sql =
+            "UPDATE video_links SET title = $3, url = $4, sort_order = $5 WHERE id = $1 AND video_id = $2";
+        write!(self, pool => sqlx::query(sql)
+            .bind(link.id)
+            .bind(link.video_id)
+            .bind(&link.title)
+            .bind(&link.url)
+            .bind(link.sort_order)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected() == 1))
+    }
+
     /// Removes a link.
     pub(crate) async fn remove_link(&self, video: i64, id: i64) -> Result<bool> {
         let sql = "DELETE FROM video_links WHERE id = $1 AND video_id = $2";

@@ -38,6 +38,8 @@ pub(crate) struct ListedTask {
     pub(crate) category_id: Option<i64>,
     pub(crate) category_name: Option<String>,
     pub(crate) video_id: Option<i64>,
+    /// The task that goes on from it.
+    pub(crate) continued_by: Option<i64>,
 }
 
 /// What a new task is.
@@ -123,7 +125,9 @@ impl Store {
         let sql = "SELECT t.*, s.category_id AS category_id, c.name AS category_name, \
                    (WITH RECURSIVE chain (id, before) AS (SELECT t.id, t.continues_id UNION ALL \
                    SELECT p.id, p.continues_id FROM chain JOIN tasks p ON p.id = chain.before) \
-                   SELECT MAX(v.id) FROM videos v JOIN chain ON chain.id = v.task_id WHERE v.deleted_at IS NULL) AS video_id \
+                   SELECT MAX(v.id) FROM videos v JOIN chain ON chain.id = v.task_id WHERE v.deleted_at IS NULL) AS video_id, \
+                   (SELECT MIN(n.id) FROM tasks n WHERE n.source_id = t.source_id AND n.id > t.id \
+                   AND n.continues_id = COALESCE(t.continues_id, t.id)) AS continued_by \
                    FROM tasks t JOIN sources s ON s.id = t.source_id LEFT JOIN categories c ON c.id = s.category_id \
                    WHERE (CAST($1 AS BIGINT) IS NULL OR t.source_id = $1) AND (CAST($2 AS TEXT) IS NULL OR t.status = $2) \
                    ORDER BY t.id DESC LIMIT $3 OFFSET $4";
@@ -296,6 +300,13 @@ impl Store {
                    SELECT p.id, p.continues_id FROM chain JOIN tasks p ON p.id = chain.before) \
                    SELECT MAX(v.id) FROM videos v JOIN chain ON chain.id = v.task_id WHERE v.deleted_at IS NULL";
         read!(self, pool => sqlx::query_scalar(sql).bind(id).fetch_one(pool).await)
+    }
+
+    /// The task that goes on from one: all of a chain name its first.
+    pub(crate) async fn next_task_of(&self, task: &Task) -> Result<Option<i64>> {
+        let sql = "SELECT MIN(id) FROM tasks WHERE continues_id = $1 AND id > $2";
+        let first = task.continues_id.unwrap_or(task.id);
+        read!(self, pool => sqlx::query_scalar(sql).bind(first).bind(task.id).fetch_one(pool).await)
     }
 
     /// Removes the row of a task that has ended; what it recorded stays in the library.

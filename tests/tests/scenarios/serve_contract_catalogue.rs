@@ -118,13 +118,39 @@ fn tags_are_by_name() {
         .post("/api/tags", &json!({"name": "签".repeat(16)}))
         .json(201);
     let target = format!("/api/tags/{}", listed[0]["id"]);
-    assert_eq!(
-        admin.put(&target, &json!({"name": "x"})).detail(405),
-        "Method Not Allowed"
-    );
     let about = json!({"tag_ids": [listed[0]["id"], listed[1]["id"]]});
     let video = admin.upload(&media("audio_aac.m4a"), &about)["video_id"].clone();
     assert_eq!(admin.get("/api/tags").json(200)[0]["video_count"], 1);
+
+    let renamed = admin.put(&target, &json!({"name": "z"})).json(200);
+    assert_shape(&renamed, TAG);
+    assert_eq!(
+        (&renamed["id"], &renamed["name"], &renamed["video_count"]),
+        (&listed[0]["id"], &json!("z"), &json!(1))
+    );
+    let shown = admin.get(&format!("/api/videos/{video}")).json(200);
+    let mut shown: Vec<&str> = names(&shown["tags"]);
+    shown.sort_unstable();
+    assert_eq!(shown, ["b", "z"], "on videos too");
+    assert_eq!(
+        admin.put(&target, &json!({})).json(200)["name"],
+        "z",
+        "what is left out stays"
+    );
+    assert_eq!(
+        admin.put(&target, &json!({"name": "b"})).detail(400),
+        "Tag name already exists"
+    );
+    for name in [json!("签".repeat(17)), json!(""), json!("  "), Value::Null] {
+        let refused = admin.put(&target, &json!({"name": name})).json(422);
+        assert_eq!(refused["errors"][0]["loc"], json!(["body", "name"]), "{name}");
+    }
+    assert_eq!(
+        admin.put("/api/tags/99", &json!({"name": "y"})).detail(404),
+        "Tag not found"
+    );
+    server.visitor().put(&target, &json!({"name": "y"})).detail(401);
+
     admin.delete(&target).empty(204);
     assert_eq!(admin.delete(&target).detail(404), "Tag not found");
     let video = admin.get(&format!("/api/videos/{video}")).json(200);

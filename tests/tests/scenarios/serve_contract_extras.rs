@@ -185,6 +185,41 @@ fn pictures_texts_and_links_are_in_their_order() {
     }
     let listed = assert_all(&visitor.get(&format!("{target}/links")).json(200), LINK);
     assert_eq!(listed.len(), 4);
+    let one = format!("{target}/links/{}", listed[1]["id"]);
+    let changed = admin
+        .put(&one, &json!({"url": "https://example.org/new", "sort_order": 7}))
+        .json(200);
+    assert_shape(&changed, LINK);
+    assert_eq!(
+        (&changed["title"], &changed["url"], &changed["sort_order"]),
+        (&json!("l"), &json!("https://example.org/new"), &json!(7)),
+        "what is left out stays"
+    );
+    admin.put(&one, &json!({"title": "链接"})).json(200);
+    let moved = visitor.get(&format!("{target}/links")).json(200)[3].clone();
+    assert_eq!(
+        (&moved["id"], &moved["title"], &moved["url"]),
+        (
+            &listed[1]["id"],
+            &json!("链接"),
+            &json!("https://example.org/new")
+        )
+    );
+    for (field, value) in [
+        ("url", json!("javascript:alert(1)")),
+        ("url", Value::Null),
+        ("title", json!("")),
+        ("title", Value::Null),
+        ("sort_order", json!(-1)),
+    ] {
+        let refused = admin.put(&one, &json!({field: value})).json(422);
+        assert_eq!(refused["errors"][0]["loc"], json!(["body", field]), "{value}");
+    }
+    let missing = admin.put(&format!("{target}/links/99"), &json!({}));
+    assert_eq!(missing.detail(404), "Link not found");
+    let elsewhere = one.replace(&target, "/api/videos/99");
+    assert_eq!(admin.put(&elsewhere, &json!({})).detail(404), "Video not found");
+    visitor.put(&one, &json!({"title": "x"})).detail(401);
     for (kind, id, says) in [
         ("images", &first["id"], "Image not found"),
         ("links", &listed[0]["id"], "Link not found"),

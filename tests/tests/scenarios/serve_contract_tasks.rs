@@ -32,6 +32,7 @@ fn a_task_goes_through_its_states_and_leaves_a_video() {
         (&begun["status"], &begun["ended_at"], &begun["source_id"]),
         (&json!("pending"), &Value::Null, &source)
     );
+    assert_eq!(begun["stop_asked"], false);
     let one = format!("/api/tasks/{}", begun["id"]);
     assert_eq!(
         admin.delete(&one).detail(400),
@@ -77,13 +78,23 @@ fn a_task_goes_through_its_states_and_leaves_a_video() {
         ["completed", "interrupted"].contains(&stopped["status"].as_str().expect("a text")),
         "its final state: {stopped}"
     );
+    assert_eq!(stopped["stop_asked"], true, "a person stopped it: {stopped}");
     assert_eq!(
         admin.push(&format!("{target}/record/stop")).detail(400),
         "No active recording for this source"
     );
     // The page reads the list at once.
     assert_eq!(admin.get("/api/sources").json(200)[0]["is_recording"], false);
-    assert_shape(&admin.get(&one).json(200), TASK);
+    for task in [
+        admin.get(&one).json(200),
+        admin.get("/api/tasks").json(200)[0].clone(),
+    ] {
+        assert_shape(&task, TASK);
+        assert_eq!(
+            (&task["stop_asked"], &task["continued_by"]),
+            (&json!(true), &Value::Null)
+        );
+    }
     let video = admin.get("/api/videos").json(200)[0].clone();
     assert_eq!(
         (

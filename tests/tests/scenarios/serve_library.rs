@@ -66,6 +66,15 @@ fn an_upload_becomes_a_video_that_plays() {
     admin.delete(&target).empty(204);
     assert_eq!(visitor.get(&path).status, 404, "in the trash");
     assert_eq!(admin.get("/api/videos").json(200), json!([]));
+    let binned = admin.get("/api/videos/trash").json(200)[0]["thumbnail"].clone();
+    let binned = binned.as_str().expect("a path").to_owned();
+    let shown = admin.get(&binned);
+    assert_eq!(
+        (shown.status, shown.header("cache-control")),
+        (200, Some("private, max-age=3600")),
+        "administrators see what they may take out again"
+    );
+    assert_eq!(visitor.get(&binned).status, 404, "and nobody else");
     admin.push(&format!("{target}/restore")).json(200);
     assert_eq!(visitor.get(&path).status, 200, "and back");
 }

@@ -181,6 +181,20 @@ fn a_term_signal_finishes_every_recording() {
         .json(200);
     let longer = admin.get("/api/videos").json(200);
     assert_eq!(longer.as_array().map(Vec::len), Some(4), "{longer}");
+    let tasks = admin.get(&format!("/api/tasks?source_id={}", ids[0])).json(200);
+    assert_eq!(
+        (&tasks[0]["stop_asked"], &tasks[0]["continued_by"]),
+        (&json!(true), &Value::Null),
+        "a person stopped it: {tasks}"
+    );
+    let earlier = admin.get(&format!("/api/tasks/{}", tasks[1]["id"])).json(200);
+    for task in [&tasks[1], &earlier] {
+        assert_eq!(
+            (&task["stop_asked"], &task["continued_by"], &task["error_message"]),
+            (&json!(false), &tasks[0]["id"], &Value::Null),
+            "the restart ended it: {tasks}"
+        );
+    }
     drop(admin);
     server.stop();
     server.restart();

@@ -196,6 +196,11 @@ pub(crate) async fn run(plan: &Plan<'_>, store: &Store, keys: &Keys) -> Result<T
                     names.get(&task.source_id).map_or("", String::as_str),
                 )
                 .text("status", status.unwrap_or(TaskStatus::Interrupted).as_str())
+                // There it is the state of what a person stopped.
+                .flag(
+                    "stop_asked",
+                    status == Some(TaskStatus::Interrupted) && task.error_message.is_none(),
+                )
                 .maybe_int(
                     "started_at",
                     task.started_at.as_deref().map(|at| local(at, zone).0),

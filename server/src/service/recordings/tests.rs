@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::status::Protocol;
 use crate::store::sources::SourceFields;
+use crate::store::tasks::TaskFilter;
 use crate::store::tests::stores;
 use crate::store::videos::NewVideo;
 
@@ -146,7 +147,9 @@ async fn a_task_ends_once_and_what_goes_on_is_put_behind_it() {
             None,
             "once"
         );
+        assert_eq!(store.next_task_of(&first).await.unwrap(), None);
         let second = store.add_task(&new(Some(first.id))).await.unwrap();
+        assert_eq!(store.next_task_of(&first).await.unwrap(), Some(second.id));
         let behind = item(second.id, "b.mp4");
         let same = store
             .end_task(second.id, &ending(), Some(&behind), Some((video, "a.parts.json")))
@@ -165,6 +168,37 @@ async fn a_task_ends_once_and_what_goes_on_is_put_behind_it() {
         assert_eq!(
             (row.file_name.as_str(), row.file_size, row.duration_us),
             ("a.parts.json", Some(20), Some(4_000_000))
+        );
+        // The third names the first, too: it goes on from the second all the same.
+        let third = store.add_task(&new(Some(first.id))).await.unwrap();
+        let filter = TaskFilter {
+            limit: 10,
+            ..TaskFilter::default()
+        };
+        let next: Vec<(i64, Option<i64>)> = store
+            .tasks(&filter)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|row| (row.task.id, row.continued_by))
+            .collect();
+        assert_eq!(
+            next,
+            [
+                (third.id, None),
+                (second.id, Some(third.id)),
+                (first.id, Some(second.id))
+            ]
+        );
+        for (task, next) in [(&second, Some(third.id)), (&third, None)] {
+            assert_eq!(store.next_task_of(task).await.unwrap(), next);
+        }
+        assert!(
+            store
+                .end_task(third.id, &ending(), None, None)
+                .await
+                .unwrap()
+                .is_none()
         );
         assert!(store.remove_source(source_id).await.unwrap());
         assert_eq!(

@@ -760,7 +760,8 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
+        /** Rename a tag, on videos too. */
+        put: operations["catalogue_change_tag"];
         post?: never;
         /** Remove a tag, from videos too. */
         delete: operations["catalogue_remove_tag"];
@@ -1297,7 +1298,8 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
+        /** Change a link. */
+        put: operations["extras_change_link"];
         post?: never;
         /** Remove a link. */
         delete: operations["extras_remove_link"];
@@ -1885,6 +1887,15 @@ export interface components {
             is_active?: boolean;
         };
         /** @description What is changed; what is absent stays. */
+        ChangedLink: {
+            /** Format: int64 */
+            sort_order?: number;
+            /** @description 1 to 64 characters. */
+            title?: string;
+            /** @description http or https, at most 512 characters. */
+            url?: string;
+        };
+        /** @description What is changed; what is absent stays. */
         ChangedRetention: {
             is_active?: boolean | null;
             keep_published?: boolean | null;
@@ -1913,6 +1924,11 @@ export interface components {
             retention_days?: number;
             transport?: string;
             url?: string;
+        };
+        /** @description What is changed; what is absent stays. */
+        ChangedTag: {
+            /** @description 1 to 16 characters. */
+            name?: string;
         };
         /** @description What is changed; what is absent stays. */
         ChangedText: {
@@ -2866,6 +2882,11 @@ export interface components {
         TaskView: {
             /**
              * Format: int64
+             * @description The task that goes on from it; null when there is none.
+             */
+            continued_by?: number | null;
+            /**
+             * Format: int64
              * @description The task that it goes on from.
              */
             continues_id?: number | null;
@@ -2899,6 +2920,8 @@ export interface components {
             source_id?: number | null;
             started_at?: components["schemas"]["Micros"] | null;
             status: components["schemas"]["TaskStatus"];
+            /** @description A person asked it to stop. */
+            stop_asked: boolean;
             updated_at: components["schemas"]["Micros"];
             /**
              * Format: int64
@@ -4583,6 +4606,37 @@ export interface operations {
             422: components["responses"]["Problem"];
         };
     };
+    catalogue_change_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedTag"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagView"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
     catalogue_remove_tag: {
         parameters: {
             query?: never;
@@ -5737,6 +5791,37 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+        };
+    };
+    extras_change_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                link_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedLink"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
             401: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             408: components["responses"]["Problem"];

@@ -8,7 +8,10 @@ describe('an amount of storage', () => {
     expect(['x', '-1', '1e3', '1.2.3', '99999999999'].map(fromGigabytes)).toEqual(Array(5).fill(undefined));
   });
   it('comes back as it was typed', () => {
-    for (const text of ['500', '1.5', '0.25', '']) expect(toGigabytes(fromGigabytes(text))).toBe(text);
+    for (const text of ['500', '100', '1.5', '0.25', '0.0001', '']) expect(toGigabytes(fromGigabytes(text))).toBe(text);
+  });
+  it('is saved as it was, to the byte, when nobody touched it', () => {
+    for (const bytes of [1, 100_000, 1_073_741_824, 1_234_567, 123_456_789_012_345, null]) expect(fromGigabytes(toGigabytes(bytes))).toBe(bytes);
   });
 });
 

@@ -7,7 +7,7 @@ export function fromGigabytes(text: string): number | null | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** The same the other way. */
+/** The same the other way, to the byte: what was not changed in a form is saved as it was. */
 export function toGigabytes(bytes: number | null | undefined): string {
-  return bytes == null ? '' : String(Number((bytes / 1e9).toFixed(3)));
+  return bytes == null ? '' : (bytes / 1e9).toFixed(9).replace(/\.?0+$/, '');
 }

@@ -70,6 +70,7 @@ export default {
     deleted: 'Deleted',
     added: '“{name}” was added',
     renamed: 'Renamed',
+    nameNeeded: 'A name is needed.',
     show: 'Show the videos of “{name}”',
   },
   account: {

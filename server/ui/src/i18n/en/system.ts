@@ -30,6 +30,7 @@ export default {
     used: 'The library takes {size}.',
     perSource: 'Rules of single sources',
     days: 'kept for a day | kept for {n} days',
+    atMost: 'at most {size}',
     moreSources: 'and {n} more',
     would: '1 recording would go: {size} | {n} recordings would go: {size}',
     wouldNothing: 'Nothing would go',

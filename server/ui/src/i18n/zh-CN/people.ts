@@ -70,6 +70,7 @@ export default {
     deleted: '已删除',
     added: '已添加“{name}”',
     renamed: '已重命名',
+    nameNeeded: '请填写名称。',
     show: '查看“{name}”的视频',
   },
   account: {

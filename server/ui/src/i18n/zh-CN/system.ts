@@ -30,6 +30,7 @@ export default {
     used: '媒体库占用 {size}。',
     perSource: '单个信号源的规则',
     days: '保留 {n} 天 | 保留 {n} 天',
+    atMost: '最多 {size}',
     moreSources: '另有 {n} 个',
     would: '将清理 {n} 个录制，共 {size} | 将清理 {n} 个录制，共 {size}',
     wouldNothing: '没有需要清理的内容',

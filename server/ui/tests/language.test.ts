@@ -1,3 +1,4 @@
+import { createI18n } from 'vue-i18n';
 import { describe, expect, it } from 'vitest';
 import { chosen } from '@/i18n';
 import en from '@/i18n/en';
@@ -24,6 +25,19 @@ describe('languages', () => {
       const places = (value: string) => [...new Set(value.match(/\{\w+\}/g) ?? [])].sort();
       expect(places(chinese[key] ?? ''), key).toEqual(places(text));
       expect(text.trim().length, key).toBeGreaterThan(0);
+    }
+  });
+  it('can be said, for none, one and many', () => {
+    for (const [locale, words] of [['en', en], ['zh-CN', zh]] as const) {
+      const { t } = createI18n({ legacy: false, locale, messages: { [locale]: words } }).global;
+      for (const [key, text] of Object.entries(flat(words))) {
+        for (const n of text.includes('|') ? [0, 1, 2] : [1]) {
+          const values = Object.fromEntries((text.match(/\{\w+\}/g) ?? []).map((place) => [place.slice(1, -1), 'x']));
+          const said = t(key, { ...values, n: String(n) }, n);
+          expect(said.trim().length, `${key} of ${n}`).toBeGreaterThan(0);
+          expect(said, key).not.toMatch(/[|{}]/);
+        }
+      }
     }
   });
 });

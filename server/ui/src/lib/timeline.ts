@@ -79,6 +79,11 @@ export function share(line: Timeline, at: number): number {
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400].map((seconds) => seconds * 1000);
 
+/** Whether moments of a ruler are so near to each other that their seconds have to be said. */
+export function inSeconds(ruler: readonly number[]): boolean {
+  return ruler.some((at, index) => index > 0 && at - (ruler[index - 1] ?? at) < 60_000);
+}
+
 /** Round moments of the viewer's clock for the ruler below a timeline: at most `most`. */
 export function ticks(from: number, to: number, most: number): number[] {
   const step = STEPS.find((one) => (to - from) / one <= most) ?? Math.ceil((to - from) / most);

@@ -66,11 +66,16 @@ export const useLive = defineStore('live', () => {
     connected.value = false;
   }
 
+  /** Takes a recording that was stopped off the list, before the server tells the next one. */
+  function forget(source: number): void {
+    recordings.value = recordings.value.filter((one) => one.source_id !== source);
+  }
+
   /** Calls `listener` for each change until the returned function is called. */
   function listen(listener: Listener): () => void {
     listeners.add(listener);
     return () => listeners.delete(listener);
   }
 
-  return { recordings, at, connected, open, close, listen };
+  return { recordings, at, connected, open, close, forget, listen };
 });

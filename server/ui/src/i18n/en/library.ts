@@ -9,6 +9,7 @@ export default {
   noCategory: 'No category',
   kind: { label: 'Kind', any: 'All kinds', video: 'Video', audio: 'Sound' },
   origin: { label: 'Origin', any: 'All origins', recorded: 'Recorded', uploaded: 'Uploaded' },
+  guard: { label: 'Protection', any: 'Any protection', yes: 'Protected', no: 'Not protected' },
   form: 'View',
   grid: 'Pictures',
   table: 'Table',
@@ -51,8 +52,8 @@ export default {
     tagged: 'All have these tags already. | {n} video has its new tags. | {n} videos have their new tags.',
     protected: 'Nothing was changed. | {n} video is protected. | {n} videos are protected.',
     unprotected: 'Nothing was changed. | {n} video is no longer protected. | {n} videos are no longer protected.',
-    missing: ' | {n} was not there any more. | {n} were not there any more.',
-    failed: ' | {n} could not be done. | {n} could not be done.',
+    missing: '{n} was not there any more. | {n} were not there any more.',
+    failed: '{n} could not be done. | {n} could not be done.',
   },
   video: {
     back: 'Library',

@@ -29,7 +29,7 @@ export default {
   select: 'Select {name}',
   selected: '{n} selected',
   moveTo: 'Put into category',
-  moved: '{n} sources were moved',
+  moved: 'Nothing was moved. | {n} source was moved. | {n} sources were moved.',
   view: { label: 'View', list: 'List', cards: 'Cards' },
   toTasks: 'Its recordings',
   toSchedule: 'Schedule a recording',

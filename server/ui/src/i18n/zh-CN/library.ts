@@ -9,6 +9,7 @@ export default {
   noCategory: '无分类',
   kind: { label: '类型', any: '全部类型', video: '视频', audio: '音频' },
   origin: { label: '来源', any: '全部来源', recorded: '录制', uploaded: '上传' },
+  guard: { label: '保护状态', any: '全部保护状态', yes: '受保护', no: '未保护' },
   form: '显示方式',
   grid: '缩略图',
   table: '表格',
@@ -51,8 +52,8 @@ export default {
     tagged: '所选视频的标签无需改动。 | 已更新 {n} 个视频的标签。 | 已更新 {n} 个视频的标签。',
     protected: '没有改动任何视频。 | 已保护 {n} 个视频。 | 已保护 {n} 个视频。',
     unprotected: '没有改动任何视频。 | 已取消保护 {n} 个视频。 | 已取消保护 {n} 个视频。',
-    missing: ' | {n} 个已不存在。 | {n} 个已不存在。',
-    failed: ' | {n} 个未能完成。 | {n} 个未能完成。',
+    missing: '{n} 个已不存在。 | {n} 个已不存在。',
+    failed: '{n} 个未能完成。 | {n} 个未能完成。',
   },
   video: {
     back: '媒体库',

@@ -29,7 +29,7 @@ export default {
   select: '选择 {name}',
   selected: '已选 {n} 项',
   moveTo: '移入分类',
-  moved: '已移动 {n} 个信号源',
+  moved: '没有移动任何信号源。 | 已移动 {n} 个信号源。 | 已移动 {n} 个信号源。',
   view: { label: '显示方式', list: '列表', cards: '卡片' },
   toTasks: '查看录制任务',
   toSchedule: '新建录制计划',

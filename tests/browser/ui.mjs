@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { cost, firstPaint, look, PAGES } from './look.mjs';
+import { links, retention, tags, webhooks } from './operator.mjs';
 
 const [, , server, stream, shots] = process.argv;
 const wide = { name: 'wide-en', locale: 'en-GB', viewport: { width: 1440, height: 900 }, colorScheme: 'light' };
@@ -17,6 +18,8 @@ const browser = await chromium.launch({
     '--disable-sync', '--autoplay-policy=no-user-gesture-required'],
 });
 const result = { passes: [], console: [], violations: [], overflow: [] };
+/** A wrong password, an address that is none, a name that is taken. */
+const REFUSED = [[/^\/api\/auth\/login$/, '401'], [/^\/api\/webhooks$/, '422'], [/^\/api\/tags\/\d+$/, '400']];
 let step = 'starting';
 
 try {
@@ -40,8 +43,8 @@ async function visitor(pass) {
   const page = await context.newPage();
   const heard = (text) => result.console.push(`${pass.name} ${page.url()}: ${text}`);
   page.on('console', (message) => {
-    // A wrong password is answered with 401, which the browser itself writes down.
-    const expected = message.location().url.endsWith('/api/auth/login') && message.text().includes('401');
+    // The browser itself writes down what the server refuses.
+    const expected = REFUSED.some(([path, status]) => path.test(new URL(message.location().url || server).pathname) && message.text().includes(status));
     if (message.type() === 'error' && !expected) heard(message.text());
   });
   page.on('pageerror', (error) => heard(String(error)));
@@ -58,6 +61,7 @@ async function walk(pass) {
   };
   const picture = (name) => page.screenshot({ path: join(shots, `${pass.name}-${name}.png`) });
   const confirm = () => page.locator('.el-message-box__btns .el-button--primary').click();
+  const steps = { go, at, field, until, confirm, picture, look: (name) => look(page, pass, name, shots, result) };
 
   await go('a wrong password is told and stays', '/admin');
   const [user, password] = [page.locator('input[name=username]'), page.locator('input[name=password]')];
@@ -114,6 +118,10 @@ async function walk(pass) {
   const video = Number(page.url().split('/').at(-1));
   await at('player').waitFor();
 
+  await retention(page, name, steps);
+  await webhooks(page, pass, steps);
+  await tags(page, pass, steps);
+  await links(page, video, steps);
   const members = `${pass.name} members`;
   await go('a category', '/admin/catalogue');
   await field(page, 'category-name').fill(members);
@@ -145,7 +153,7 @@ async function walk(pass) {
   if (pass === wide) {
     step = 'first load';
     told.console = await cost(browser, context, `${server}/admin`);
-    told.first_paint_ms = await firstPaint(context, `${server}/admin`, 4);
+    Object.assign(told, await firstPaint(browser, context, `${server}/admin`, 4));
   }
   await context.close();
 

@@ -3,7 +3,7 @@ import DetailsForm from '@/components/library/DetailsForm.vue';
 import LinksPanel from '@/components/library/LinksPanel.vue';
 import ReviewPanel from '@/components/library/ReviewPanel.vue';
 import LibraryPage from '@/pages/operator/LibraryPage.vue';
-import { answer, click, has, messages, part, refused, sent, server, show, submit, text, type } from './page';
+import { answer, click, has, messages, nothing, part, refused, sent, server, show, submit, text, type } from './page';
 
 const talk = {
   id: 1, task_id: null, category_id: 2, title: 'On bees', description: 'A talk.', file_path: 'a.mp4', file_size: 1000, duration: 20, thumbnail: '/thumbnails/a.jpg', view_count: 0,
@@ -138,7 +138,7 @@ describe('the links of a video', () => {
     expect(has('link-form')).toBe(true);
   });
   it('are removed only after a question', async () => {
-    server({ 'DELETE /api/videos/1/links/6': { status: 204 } });
+    server({ 'DELETE /api/videos/1/links/6': nothing });
     await show(LinksPanel, { id: 1 });
     await click(document.querySelectorAll('.tools button')[1]!);
     await answer(false);

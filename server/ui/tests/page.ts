@@ -6,12 +6,16 @@ import { afterEach, beforeEach, vi } from 'vitest';
 import { defineComponent, h, type Component } from 'vue';
 import en from '@/i18n/en';
 
-/** What the server answers: a body for 200, or a status with a body. */
-export type Answer = { status: number; body?: unknown };
-export const refused = (status: number, detail: string, fields: Record<string, string> = {}): Answer => ({
-  status,
-  body: { detail, errors: Object.entries(fields).map(([name, msg]) => ({ loc: ['body', name], msg })) },
-});
+/** An answer with another status than 200. */
+class Answer {
+  constructor(
+    readonly status: number,
+    readonly body?: unknown,
+  ) {}
+}
+export const refused = (status: number, detail: string, fields: Record<string, string> = {}): Answer =>
+  new Answer(status, { detail, errors: Object.entries(fields).map(([name, msg]) => ({ loc: ['body', name], msg })) });
+export const nothing = new Answer(204);
 type Handler = unknown | ((body: unknown, path: string) => unknown);
 
 /** What was asked of the server. */
@@ -36,9 +40,8 @@ async function fetched(input: Request): Promise<Response> {
   asked.push({ what, body: text ? JSON.parse(text) : undefined });
   const key = Object.keys(handlers).find((one) => new RegExp(`^${one.replaceAll('*', '[^/]+')}$`).test(what));
   const handler = key === undefined ? refused(404, `the test answers nothing to ${what}`) : handlers[key];
-  let answer = typeof handler === 'function' ? await (handler as (body: unknown, path: string) => unknown)(asked.at(-1)?.body, path) : handler;
-  if (!(answer !== null && typeof answer === 'object' && 'status' in answer && typeof answer.status === 'number')) answer = { status: 200, body: answer };
-  const { status, body } = answer as Answer;
+  const given = typeof handler === 'function' ? await (handler as (body: unknown, path: string) => unknown)(asked.at(-1)?.body, path) : handler;
+  const { status, body } = given instanceof Answer ? given : new Answer(200, given);
   return new Response(status === 204 ? null : JSON.stringify(body ?? null), { status, headers: { 'content-type': 'application/json' } });
 }
 

@@ -1,11 +1,10 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import SourcesPage from '@/pages/operator/SourcesPage.vue';
 import SourceDialog from '@/components/sources/SourceDialog.vue';
 import LiveCard from '@/components/dashboard/LiveCard.vue';
 import { useLive } from '@/stores/live';
 import type { Live } from '@/api/types';
-import { answer, click, has, messages, part, refused, sent, server, show, submit, text, type } from './page';
-import { vi } from 'vitest';
+import { answer, click, has, messages, nothing, part, refused, sent, server, show, submit, text, type } from './page';
 
 const hall = {
   id: 4, name: 'Great hall', protocol: 'rtmp', url: 'rtmp://camera/live', audio: 'auto', transport: 'auto', is_active: true, is_online: true, is_recording: false,
@@ -112,14 +111,14 @@ describe('a source', () => {
 
 describe('a live card', () => {
   it('shows what is safe on the disk, and its whole bitrate', async () => {
-    server({ 'GET /api/tasks/9/picture': { status: 204 } });
+    server({ 'GET /api/tasks/9/picture': nothing });
     await show(LiveCard, { live: figures });
     expect(part('live-durable').textContent).toBe('1:05');
     expect(part('live-size').textContent).toBe('1.46 MB');
     expect(text()).toContain('439 kb/s 25 fps');
   });
   it('says why it could not be stopped, and stays', async () => {
-    server({ 'GET /api/tasks/9/picture': { status: 204 }, 'POST /api/sources/4/record/stop': refused(500, 'the database is locked') });
+    server({ 'GET /api/tasks/9/picture': nothing, 'POST /api/sources/4/record/stop': refused(500, 'the database is locked') });
     useLive().recordings = [figures];
     await show(LiveCard, { live: figures });
     await click('live-stop');

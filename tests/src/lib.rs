@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod binary;
+pub mod discreet;
 pub mod faults;
 pub mod file_server;
 pub mod fixtures;
@@ -21,6 +22,7 @@ pub mod nginx_rtmp;
 pub mod origin;
 pub mod ports;
 pub mod power;
+pub mod preload;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;

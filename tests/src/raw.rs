@@ -1,7 +1,7 @@
 //! A connection on which bytes are written one by one, for clients that no library would be.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// A connection to a server on loopback.
@@ -14,6 +14,15 @@ impl Raw {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
         stream.set_nodelay(true).expect("a connection");
         Raw(stream)
+    }
+
+    /// Connects from another address of this machine.
+    pub fn connect_from(address: [u8; 4], port: u16) -> Raw {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddr::from((address, 0))).expect("an address of loopback");
+        connect(&socket, &SocketAddr::from(([127, 0, 0, 1], port))).expect("the server accepts");
+        Raw(TcpStream::from(socket))
     }
 
     /// Connects, sends a text, and gives all that comes until the server closes, or `limit` is over.

@@ -6,8 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::binary::{self, Run};
-use crate::fixtures::repository;
-use crate::process::output_of;
+use crate::preload::preloaded;
 
 use super::disk::Folder;
 use super::log::Log;
@@ -63,22 +62,8 @@ pub fn write_folder(folder: &Path, files: &Folder) {
     }
 }
 
-/// The preloaded library, compiled once beside this program.
+/// The preloaded library, compiled once.
 fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
-    SHIM.get_or_init(|| {
-        let me = std::env::current_exe().expect("the test's own path");
-        let made = me.with_file_name(format!("power-shim-{}.so", std::process::id()));
-        let mut compiler = Command::new("cc");
-        compiler
-            .args(["-std=c11", "-O1", "-Wall", "-shared", "-fPIC", "-o"])
-            .arg(&made)
-            .arg(repository().join("tests/shim/power.c"))
-            .args(["-ldl", "-lpthread"]);
-        output_of(&mut compiler);
-        // Two programs may do this at once: each puts a whole library in place.
-        let place = me.with_file_name("power-shim.so");
-        std::fs::rename(&made, &place).expect("the target directory is writable");
-        place
-    })
+    SHIM.get_or_init(|| preloaded("power"))
 }

@@ -5,3 +5,14 @@
 // Sources and time.
 mod source_cut;
 mod source_silent;
+
+// Who may reach what.
+mod access_addresses;
+mod access_media;
+mod access_secrets;
+mod access_sign_in;
+
+// Viewers and other clients.
+mod viewers_hostile;
+mod viewers_many;
+mod viewers_patience;

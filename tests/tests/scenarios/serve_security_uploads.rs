@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mediastack_tests::discreet::assert_tells_nothing;
 use mediastack_tests::file_server::FileServer;
 use mediastack_tests::fixtures::media;
 use mediastack_tests::jwt;
 use mediastack_tests::server::{Api, Server};
 use serde_json::json;
-
-use super::serve_security_auth::assert_tells_nothing;
 
 /// Uploads bytes under a name in one chunk; the answer of the completion.
 fn upload(admin: &mut Api, name: &str, bytes: &[u8]) -> mediastack_tests::http::Answer {

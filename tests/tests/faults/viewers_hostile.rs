@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mediastack_tests::faults::Fault;
 use mediastack_tests::fixtures::{corrupt, media};
 use mediastack_tests::http::Client;
 use mediastack_tests::vod::Vod;
@@ -235,6 +236,7 @@ const DAMAGES: [Damage; 20] = [
 
 #[test]
 fn damaged_files_get_the_answer_of_the_table() {
+    let mut fault = Fault::new(38, super::viewers_many::CROWD.0, super::viewers_many::CROWD.1);
     let folder = tempfile::tempdir().expect("a temporary directory");
     let whole = fs::read(media("av_h264_aac_faststart.mp4")).expect("a fixture");
     for (number, (_, damage, ..)) in DAMAGES.iter().enumerate() {
@@ -268,10 +270,12 @@ fn damaged_files_get_the_answer_of_the_table() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(peak_memory(&vod) < MEMORY, "{} kB", peak_memory(&vod));
+    fault.seen("20 damages: the answer of the table for each");
 }
 
 #[test]
 fn no_hostile_file_is_a_server_error() {
+    let mut fault = Fault::new(38, super::viewers_many::CROWD.0, super::viewers_many::CROWD.1);
     let files: Vec<PathBuf> = corrupt();
     let root = files[0].parent().expect("a folder").to_path_buf();
     for preset in ["nginx-vod", "mediastack"] {
@@ -295,6 +299,7 @@ fn no_hostile_file_is_a_server_error() {
         assert!(peak_memory(&vod) < MEMORY, "{} kB", peak_memory(&vod));
         assert_eq!(client.get("/none.mp4/index.m3u8").status, 404, "it still answers");
     }
+    fault.seen("damaged and fuzzed files: 400, 403 or 404, memory bounded");
 }
 
 #[test]

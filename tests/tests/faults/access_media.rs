@@ -1,15 +1,22 @@
 //! Viewers who want what is not theirs: another category's code, names that lead elsewhere, ranges that cost more than they ask, pages hidden
 //! in names and files.
 
+use mediastack_tests::discreet::assert_tells_nothing;
+use mediastack_tests::faults::Fault;
 use mediastack_tests::fixtures::media;
 use mediastack_tests::raw::Raw;
 use mediastack_tests::server::{Api, Server};
 use serde_json::{Value, json};
 
-use super::serve_security_auth::assert_tells_nothing;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
+
+/// The row of names.
+const NAMES: (&str, &str) = (
+    "names: `../../etc/x`, absolute, NUL, CR LF, 4 kB, right-to-left, emoji, `CON`, a leading `-`, markup",
+    "stored under names of the server's own; shown as text; no path leads out",
+);
 
 fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
@@ -25,6 +32,11 @@ fn locked(admin: &mut Api, name: &str, code: &str) -> Value {
 
 #[test]
 fn a_code_opens_its_own_category_on_every_path_and_no_other() {
+    let mut fault = Fault::new(
+        35,
+        "viewing codes: expired, revoked, of another category; copied segment addresses; guessed paths of files",
+        "403 for playlist, segments, thumbnails, sound and file alike; revoking counts at once",
+    );
     let server = Server::start();
     let mut admin = server.admin();
     let (mine, other) = (
@@ -146,10 +158,12 @@ fn a_code_opens_its_own_category_on_every_path_and_no_other() {
     ] {
         assert_eq!(viewer.get(path).status, 403, "{path}");
     }
+    fault.seen("each path of two locked categories with both codes; a code that ended locks links that were copied too");
 }
 
 #[test]
 fn names_that_lead_elsewhere_lead_nowhere() {
+    let mut fault = Fault::new(32, NAMES.0, NAMES.1);
     let server = Server::start();
     let mut admin = server.admin();
     let video = admin.published(&media("av_h264_aac_faststart.mp4"), &json!({}));
@@ -272,10 +286,16 @@ fn names_that_lead_elsewhere_lead_nowhere() {
         );
     }
     assert_eq!(visitor.get("/api/health").status, 200);
+    fault.seen("no path leads out of the folders");
 }
 
 #[test]
 fn ranges_are_those_of_the_standard_and_cost_no_more() {
+    let mut fault = Fault::new(
+        36,
+        "ranges: `bytes=-0`, reversed, beyond the end, a thousand, overlapping, of another unit, If-Range, HEAD",
+        "RFC 9110: 206, 416 or 200; many ranges cost no more than the file",
+    );
     let server = Server::start();
     let mut admin = server.admin();
     let source = media("av_h264_aac_faststart.mp4");
@@ -374,10 +394,12 @@ fn ranges_are_those_of_the_standard_and_cost_no_more() {
             "a range is of GET alone"
         );
     }
+    fault.seen("as the standard says, on files, sound and segments");
 }
 
 #[test]
 fn what_people_write_is_text_wherever_it_is_shown() {
+    let mut fault = Fault::new(32, NAMES.0, NAMES.1);
     let server = Server::start();
     let mut admin = server.admin();
     let evil = "<script>alert(1)</script>\"'\u{202e}\r\nSet-Cookie: a=b";
@@ -462,4 +484,5 @@ fn what_people_write_is_text_wherever_it_is_shown() {
         );
         assert_eq!(changed.status, 401, "{method} {path}");
     }
+    fault.seen("titles and names are text in pages and headers; a cookie changes nothing for another site");
 }

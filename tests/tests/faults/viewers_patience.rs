@@ -2,15 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use mediastack_tests::discreet::assert_tells_nothing;
+use mediastack_tests::faults::Fault;
 use mediastack_tests::fixtures::media;
 use mediastack_tests::raw::Raw;
 use mediastack_tests::server::Server;
 use serde_json::json;
 
-use super::serve_security_auth::assert_tells_nothing;
+/// The row of clients that cost more than they should.
+const CLIENTS: (&str, &str) = (
+    "slow headers, bodies and readers; ten thousand idle sockets",
+    "deadlines for headers, bodies and writing, a cap for all and for each client; HTTP/2 is not spoken",
+);
 
 #[test]
 fn what_is_too_large_is_refused_in_words() {
+    let mut fault = Fault::new(37, CLIENTS.0, CLIENTS.1);
     let server = Server::start();
     let mut admin = server.admin();
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(2 << 20));
@@ -98,11 +105,13 @@ fn what_is_too_large_is_refused_in_words() {
     );
     assert_eq!(visitor.get("/api/health").status, 200, "it goes on");
     assert!(!server.log().contains("panicked"), "{}", server.log());
+    fault.seen("bodies, headers and paths without an end: 413, 414, 431 in words");
 }
 
 /// One limit is three seconds here, so that all of them are seen side by side.
 #[test]
 fn clients_that_wait_are_not_waited_for() {
+    let mut fault = Fault::new(37, CLIENTS.0, CLIENTS.1);
     let limit = Duration::from_secs(3);
     let server = Server::start_with(&[("CLIENT_TIMEOUT_S", "3"), ("MAX_CONNECTIONS", "64")]);
     let mut admin = server.admin();
@@ -191,4 +200,39 @@ fn clients_that_wait_are_not_waited_for() {
         raw.rest(patience);
     }
     assert!(!server.log().contains("panicked"), "{}", server.log());
+    fault.seen("silence and drips of headers and bodies, and readers who take nothing: closed at the limit");
+}
+
+#[test]
+fn nobody_takes_all_places_alone() {
+    let mut fault = Fault::new(37, CLIENTS.0, CLIENTS.1);
+    let limit = [("MAX_CONNECTIONS_PER_CLIENT", "50"), ("CLIENT_TIMEOUT_S", "20")];
+    let server = Server::start_with(&limit);
+    let port = server.port();
+    // Who waited for the port to open has let go of his place by then, or soon.
+    let mut crowd = Vec::new();
+    mediastack_tests::ports::wait_for("fifty places", Duration::from_secs(20), || {
+        crowd.clear();
+        std::thread::sleep(Duration::from_millis(200));
+        crowd.extend((0..50).map(|_| Raw::connect(port)));
+        std::thread::sleep(Duration::from_millis(200));
+        crowd.iter_mut().all(|raw: &mut Raw| !raw.is_closed())
+    });
+    let began = Instant::now();
+    let (said, _) = Raw::connect(port).rest(Duration::from_secs(5));
+    assert!(
+        said.is_empty() && began.elapsed() < Duration::from_secs(3),
+        "one too many: {said}"
+    );
+    // Somebody else: another address of this machine.
+    let mut other = Raw::connect_from([127, 0, 0, 2], port);
+    other.send(b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(other.rest(Duration::from_secs(5)).0.starts_with("HTTP/1.1 200 "));
+    crowd.pop();
+    mediastack_tests::ports::wait_for("a place to be free again", Duration::from_secs(5), || {
+        let mut raw = Raw::connect(port);
+        raw.send(b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        raw.rest(Duration::from_secs(5)).0.starts_with("HTTP/1.1 200 ")
+    });
+    fault.seen("one address has so many connections and no more; others are served meanwhile");
 }

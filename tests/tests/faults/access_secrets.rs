@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mediastack_tests::binary::{self, Run};
+use mediastack_tests::faults::Fault;
 use mediastack_tests::file_server::{Effect, FileServer};
 use mediastack_tests::fixtures::media;
 use mediastack_tests::recording::Target;
@@ -26,6 +27,11 @@ fn assert_silent(run: &Run, files: &[impl AsRef<Path>]) {
 
 #[test]
 fn a_good_recording_does_not_hold_it() {
+    let mut fault = Fault::new(
+        21,
+        "credentials in a source's address",
+        "never in logs, answers, errors, files or their metadata",
+    );
     let dir = tempfile::tempdir().expect("a temporary directory");
     let server = FileServer::start(dir.path());
     server.live_flv("live.flv?token=s3cr3t-hunter2", &media("live_360p.flv"));
@@ -38,10 +44,16 @@ fn a_good_recording_does_not_hold_it() {
     command.env("RUST_LOG", "trace");
     let run = binary::spawn_command(&mut command).finish(LIMIT).success();
     assert_silent(&run, &target.entries());
+    fault.seen("not in the log at its most talkative, nor in the file");
 }
 
 #[test]
 fn no_error_holds_it() {
+    let mut fault = Fault::new(
+        21,
+        "credentials in a source's address",
+        "never in logs, answers, errors, files or their metadata",
+    );
     let dir = tempfile::tempdir().expect("a temporary directory");
     let server = FileServer::start(dir.path());
     server.fault("denied", None, Effect::Status(401));
@@ -61,4 +73,5 @@ fn no_error_holds_it() {
         assert_ne!(run.code, Some(0), "{run:#?}");
         assert_silent(&run, &target.entries());
     }
+    fault.seen("nor in what is said when the source refuses, is missing, or has no valid address");
 }

@@ -3,13 +3,20 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use mediastack_tests::discreet::assert_tells_nothing;
+use mediastack_tests::faults::Fault;
 use mediastack_tests::file_server::{Effect, FileServer};
 use mediastack_tests::fixtures::media;
+use mediastack_tests::preload::preloaded;
 use mediastack_tests::rtsp_redirect::RtspRedirect;
 use mediastack_tests::server::{Api, Server};
 use serde_json::{Value, json};
 
-use super::serve_security_auth::assert_tells_nothing;
+/// The row of addresses that are none of a source's business.
+const REACH: (&str, &str) = (
+    "source addresses into the own network: literal, as numbers, mapped, by redirect, playlist, key, or a name that changes its address",
+    "refused before anything is connected to; the same answer whether or not something is there; networks of cameras can be allowed",
+);
 
 fn look(admin: &mut Api, url: &str) -> (Value, Duration) {
     let began = Instant::now();
@@ -19,6 +26,7 @@ fn look(admin: &mut Api, url: &str) -> (Value, Duration) {
 
 #[test]
 fn private_addresses_are_refused_alike_whether_anything_is_there() {
+    let mut fault = Fault::new(20, REACH.0, REACH.1);
     let server = Server::start_with(&[("ALLOW_PRIVATE_SOURCES", "false")]);
     let mut admin = server.admin();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -123,10 +131,12 @@ fn private_addresses_are_refused_alike_whether_anything_is_there() {
     assert_tells_nothing("a task", &ended[0]["error_message"].to_string());
     assert!(listener.accept().is_err(), "nobody was connected to");
     assert_eq!(admin.get("/api/videos").json(200), json!([]));
+    fault.seen("29 ways to write an address of the own network, each by HTTP, RTSP and RTMP");
 }
 
 #[test]
 fn a_source_that_may_be_reached_leads_to_none_that_may_not() {
+    let mut fault = Fault::new(20, REACH.0, REACH.1);
     // The network of the camera is allowed, and the one of the treasure beside it is not.
     let server = Server::start_with(&[
         ("ALLOW_PRIVATE_SOURCES", "false"),
@@ -220,4 +230,48 @@ fn a_source_that_may_be_reached_leads_to_none_that_may_not() {
     }
     assert!(silent.accept().is_err(), "nobody was connected to");
     assert_eq!(treasure.requests(), [""; 0], "nobody was led there");
+    fault.seen("13 HTTP and HLS detours and 3 RTSP redirects: nobody was connected to");
+}
+
+#[test]
+fn a_name_that_changes_its_address_gains_nothing() {
+    let mut fault = Fault::new(20, REACH.0, REACH.1);
+    // The first lookup leads to the camera, the second one into the network, and so on in turn.
+    let shim = preloaded("names");
+    let server = Server::start_with(&[
+        ("ALLOW_PRIVATE_SOURCES", "false"),
+        ("SOURCE_NETWORKS", "127.0.0.2/32"),
+        ("LD_PRELOAD", shim.to_str().expect("a path")),
+        ("REBIND_HOST", "rebind.example"),
+        ("REBIND_TO", "127.0.0.2,127.0.0.1"),
+    ]);
+    let mut admin = server.admin();
+    for scheme in ["http", "rtmp", "rtsp", "rtmps", "rtsps", "https"] {
+        let camera = TcpListener::bind("127.0.0.2:0").expect("a free port");
+        let port = camera.local_addr().expect("bound").port();
+        let inside = TcpListener::bind(("127.0.0.1", port)).expect("the same port");
+        for listener in [&camera, &inside] {
+            listener.set_nonblocking(true).expect("a listener");
+        }
+        let mut met = 0;
+        for _ in 0..2 {
+            let (seen, _) = std::thread::scope(|scope| {
+                let asked =
+                    scope.spawn(|| look(&mut admin, &format!("{scheme}://rebind.example:{port}/live/x")));
+                while !asked.is_finished() {
+                    // Whoever comes is sent away.
+                    met += usize::from(camera.accept().is_ok());
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                asked.join().expect("it asks")
+            });
+            assert_eq!(seen["ok"], false, "{scheme}: {seen}");
+        }
+        assert!(met > 0, "{scheme}: the address that may be reached was reached");
+        assert!(
+            inside.accept().is_err(),
+            "{scheme}: nobody was led into the network"
+        );
+    }
+    fault.seen("a name that changes its address between two lookups, by six schemes: the address that was checked is the one connected to");
 }

@@ -91,6 +91,33 @@ fn sound_that_is_delayed_stays_so() {
 }
 
 #[test]
+fn sound_that_begins_long_after_the_picture_stays_beside_it() {
+    let media = Media::new();
+    let late = media.path("late.flv");
+    let whole = media.path("a.mkv");
+    ffmpeg(&format!(
+        "-i {} -itsoffset 4 -i {} -map 0:v -map 1:a -c:v copy -c:a aac {}",
+        whole.display(),
+        whole.display(),
+        late.display()
+    ));
+    let out = media.path("out.mp4");
+    assert_eq!(default(&late, &out).way, Way::Demuxed);
+    let distance = |path: &Path| {
+        let probe = probe(path);
+        let first = |kind: &str| {
+            packets(&probe, kind)
+                .iter()
+                .map(|packet| packet.1)
+                .fold(f64::MAX, f64::min)
+        };
+        first("audio") - first("video")
+    };
+    let (before, after) = (distance(&late), distance(&out));
+    assert!(before > 3.5 && (before - after).abs() < 0.003, "{before} {after}");
+}
+
+#[test]
 fn language_and_rotation_are_kept() {
     let media = Media::new();
     let input = media.path("in.mp4");

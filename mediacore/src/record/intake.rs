@@ -146,7 +146,8 @@ struct Part {
     /// Where the part begins on the recording's timeline.
     origin: Duration,
     announced: usize,
-    begun: bool,
+    /// Once it has begun: the time in its file that stands for the movie's zero. Tracks that join later share it.
+    zero: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -582,7 +583,7 @@ impl Intake {
         self.part = Some(Part {
             origin: self.origin,
             announced: 0,
-            begun: false,
+            zero: None,
         });
         for kind in [Kind::Video, Kind::Audio] {
             for lane in self
@@ -615,17 +616,17 @@ impl Intake {
         let Some(part) = &mut self.part else { return };
         let mut tracks: Vec<_> = self.lanes.iter().filter(|lane| lane.part.is_some()).collect();
         tracks.sort_by_key(|lane| lane.part.as_ref().map(|(id, _)| *id));
-        let start = movie_zero(&cut, &tracks);
+        let begun = part.zero.is_some();
+        let start = *part.zero.get_or_insert_with(|| movie_zero(&cut, &tracks));
         let fresh: Vec<_> = tracks
             .iter()
             .skip(part.announced)
             .filter_map(|lane| part_track(lane, start))
             .collect();
         part.announced = tracks.len();
-        if part.begun {
+        if begun {
             out.extend(fresh.into_iter().map(Output::Track));
         } else {
-            part.begun = true;
             out.push(Output::Part {
                 tracks: fresh,
                 at: part.origin,

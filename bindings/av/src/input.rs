@@ -233,6 +233,11 @@ impl Input {
         }
     }
 
+    /// How many packets of RTP were lost on the network since this was asked last, by the thread that reads.
+    pub fn take_lost(&mut self) -> u64 {
+        log::take_lost()
+    }
+
     /// Whether `code` is the real end: demuxers tell "end" also when reading failed.
     fn end(&mut self, code: c_int) -> Result<(), Error> {
         let what = format!("read {}", self.name);

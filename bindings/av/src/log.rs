@@ -47,6 +47,15 @@ pub(crate) fn redirect() -> Option<String> {
         .ok()?
 }
 
+/// How many packets of RTP did not come, by this thread's log since it was asked last. libav tells it nowhere else.
+pub(crate) fn take_lost() -> u64 {
+    LINE.try_with(|line| {
+        line.try_borrow_mut()
+            .map_or(0, |mut line| std::mem::take(&mut line.lost))
+    })
+    .unwrap_or(0)
+}
+
 /// A line in the making: libav logs in pieces.
 #[derive(Default)]
 struct Line {
@@ -54,10 +63,14 @@ struct Line {
     begun: bool,
     last_error: Option<String>,
     redirect: Option<String>,
+    lost: u64,
 }
 
 /// How libav's RTSP demuxer says that it is about to follow a redirect (`ff_rtsp_connect`; the same text in FFmpeg 4 to 8).
 const REDIRECTING: &CStr = c"Status %d: Redirecting to %s\n";
+
+/// How the line begins that tells of lost packets.
+const LOST: &str = "RTP: missed ";
 
 thread_local! {
     static LINE: RefCell<Line> = RefCell::default();
@@ -80,8 +93,10 @@ unsafe extern "C" fn on_line(
     }
     let wanted = is_enabled(level_of(level));
     // SAFETY: libav's formats are C strings; it is not null, see above.
-    let redirecting = level == ffi::AV_LOG_INFO as c_int && unsafe { CStr::from_ptr(format) } == REDIRECTING;
-    if !wanted && !redirecting && level > ffi::AV_LOG_ERROR as c_int {
+    let words = unsafe { CStr::from_ptr(format) };
+    let redirecting = level == ffi::AV_LOG_INFO as c_int && words == REDIRECTING;
+    let counts = redirecting || words.to_bytes().starts_with(LOST.as_bytes());
+    if !wanted && !counts && level > ffi::AV_LOG_ERROR as c_int {
         return;
     }
     if redirecting && !class.is_null() {
@@ -145,6 +160,7 @@ fn take(piece: &str, level: c_int, wanted: bool) {
         if text.is_empty() {
             return None;
         }
+        line.lost = line.lost.saturating_add(lost(&text));
         if level <= ffi::AV_LOG_ERROR as c_int {
             line.last_error = Some(text.clone());
         }
@@ -163,6 +179,13 @@ fn take(piece: &str, level: c_int, wanted: bool) {
         tracing::warn!(target: "libav", suppressed, "{suppressed} lines of libav's log were left out");
     }
     emit(level_of(level), &text);
+}
+
+/// The packets that a line says are lost.
+fn lost(text: &str) -> u64 {
+    let after = text.split_once(LOST).map(|(_, after)| after);
+    let number = after.and_then(|after| after.split(' ').next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// `[rtsp @ 0x55d0c0ffee]` tells nothing that `rtsp:` does not.
@@ -260,6 +283,16 @@ mod tests {
         assert_eq!(passed, 20);
         assert_eq!(limit.pass(start + Duration::from_secs(1)), Some(980));
         assert_eq!(limit.pass(start + Duration::from_secs(1)), Some(0));
+    }
+
+    #[test]
+    fn lost_packets_are_counted_from_their_line() {
+        assert_eq!(lost("rtsp: RTP: missed 12 packets"), 12);
+        assert_eq!(lost("rtsp: RTP: missed -3 packets"), 0);
+        assert_eq!(lost("rtsp: max delay reached. need to consume packet"), 0);
+        take("[rtsp @ 0x1] RTP: missed 2 packets\n", 24, false);
+        take("[rtsp @ 0x1] RTP: missed 1 packets\n", 24, false);
+        assert_eq!((take_lost(), take_lost()), (3, 0));
     }
 
     #[test]

@@ -680,6 +680,11 @@ impl Intake {
         });
     }
 
+    /// So many packets did not come through the network.
+    pub(crate) fn missed(&mut self, now: Instant, packets: u64, out: &mut Vec<Output>) {
+        self.drop_packets(now, packets, "lost on the network".to_owned(), out);
+    }
+
     /// Counts packets that can't be used, and tells of them from time to time.
     fn drop_packets(&mut self, now: Instant, count: u64, reason: String, out: &mut Vec<Output>) {
         let first = self.dropped.since.is_none();

@@ -173,6 +173,10 @@ impl Worker {
                 self.intake.lost(loss, &mut self.outputs);
                 Event::Other
             }
+            Ok(InputEvent::Lost(packets)) => {
+                self.intake.missed(self.arrived, packets, &mut self.outputs);
+                Event::Other
+            }
             Ok(InputEvent::Discontinuity) => {
                 self.intake.discontinuity(&mut self.outputs);
                 Event::Other

@@ -22,6 +22,8 @@ pub(crate) struct LibavInput {
     complete: Box<dyn Fn() -> bool + Send>,
     /// An error of the reader below libav, which says more than libav does.
     failure: Box<dyn Fn() -> Option<Error> + Send>,
+    /// The packet before which some were lost.
+    behind: Option<Packet>,
     done: bool,
 }
 
@@ -43,6 +45,7 @@ impl LibavInput {
             streams: Vec::new(),
             complete: Box::new(complete),
             failure: Box::new(|| None),
+            behind: None,
             done: false,
         };
         this.look();
@@ -114,12 +117,21 @@ impl Input for LibavInput {
     }
 
     fn read(&mut self) -> Result<InputEvent> {
+        if let Some(packet) = self.behind.take() {
+            return Ok(InputEvent::Packet(packet));
+        }
         while !self.done {
             let read = self.input.read();
             self.look();
             match read {
                 Ok(Some(unit)) => {
-                    if let Some(packet) = self.take(unit) {
+                    let packet = self.take(unit);
+                    let lost = self.input.take_lost();
+                    if lost > 0 {
+                        self.behind = packet;
+                        return Ok(InputEvent::Lost(lost));
+                    }
+                    if let Some(packet) = packet {
                         return Ok(InputEvent::Packet(packet));
                     }
                 }

@@ -58,6 +58,8 @@ pub enum InputEvent {
     Packet(Packet),
     /// The source itself tells that media is missing here.
     Gap(Loss),
+    /// So many packets did not come through the network.
+    Lost(u64),
     /// The source itself tells that timestamps or codecs may change here (`EXT-X-DISCONTINUITY`).
     Discontinuity,
     /// The source tells which wall-clock time its next packet has (`EXT-X-PROGRAM-DATE-TIME`).

@@ -147,7 +147,7 @@ fn drain(mut input: Box<dyn Input>) -> Result<Seen> {
                 seen.events
                     .push(format!("wall {} at {}", wall.0 / 1_000_000, seen.packets.len()));
             }
-            InputEvent::Unusable { .. } => {}
+            InputEvent::Lost(_) | InputEvent::Unusable { .. } => {}
             InputEvent::End { complete } => {
                 seen.complete = Some(complete);
                 return Ok(seen);

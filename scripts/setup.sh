@@ -18,6 +18,7 @@ test_packages=(
   gstreamer1.0-tools                             # a player of HLS beside ffmpeg and the browser
   python3-venv                                   # schemathesis, which asks the server for all that its document allows
   curl                                           # its first requests
+  libfaketime                                    # clocks that are set while a program runs
   chromium                                       # the browser of the player tests
   postgresql                                     # the other database; started by the tests on a socket of its own
 )

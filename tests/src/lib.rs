@@ -6,6 +6,7 @@
 
 pub mod binary;
 pub mod discreet;
+pub mod faked_clock;
 pub mod faults;
 pub mod file_server;
 pub mod fixtures;

@@ -50,6 +50,8 @@ struct Shared {
     late: AtomicU32,
     /// UDP is refused.
     tcp_only: AtomicBool,
+    /// Nothing of this track is handed out.
+    mute: Mutex<Option<usize>>,
     dropped: AtomicU64,
     udp: AtomicU64,
     tcp: AtomicU64,
@@ -94,17 +96,7 @@ impl Relay {
             "-1",
         ]);
         command.arg("-i").arg(&feed.file);
-        command.args([
-            "-map",
-            "0:v",
-            "-c:v",
-            "copy",
-            "-bsf:v",
-            "dump_extra",
-            "-f",
-            "rtp",
-            &url(0),
-        ]);
+        command.args(["-map", "0:v", "-c:v", "copy", "-f", "rtp", &url(0)]);
         if count > 1 {
             command
                 .args(["-map", "0:a"])
@@ -169,6 +161,11 @@ impl Relay {
     /// Refuses UDP, as a camera does that is told so.
     pub fn tcp_only(&self) {
         self.shared.tcp_only.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing of the second track comes, though it is announced.
+    pub fn mute_sound(&self) {
+        *self.shared.mute.lock().expect("no holder panics") = Some(1);
     }
 
     /// How many packets were lost, and how many were sent over UDP and over TCP.
@@ -253,6 +250,9 @@ impl Shared {
     }
 
     fn hand_out(&self, packet: &[u8], track: usize, control: bool, random: &mut u64) {
+        if *self.mute.lock().expect("no holder panics") == Some(track) {
+            return;
+        }
         let clients = self.clients.lock().expect("no holder panics").clone();
         for client in clients
             .iter()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::judge::Verdict;
+use crate::judge::{self, Verdict, assert_faststart};
 use crate::recording::assert_finished;
 use crate::server::{Api, Server};
 
@@ -192,6 +192,21 @@ impl Lab {
             .iter()
             .map(|part| self.server.storage().join(part["file"].as_str().expect("a name")))
             .collect()
+    }
+
+    /// Asserts that every file of a video opens, is in order and as long as it says; its tracks may begin a little apart, as a source does
+    /// that is joined in the middle. Gives ffprobe's view of them.
+    #[track_caller]
+    pub fn opened(&self, video: &Value) -> Vec<Verdict> {
+        let files = self.files(video);
+        let verdicts = files.iter().map(|file| {
+            assert_faststart(file);
+            let verdict = judge::probe(file);
+            verdict.assert_clean();
+            verdict.assert_duration();
+            verdict
+        });
+        verdicts.collect()
     }
 
     /// Asserts that every file of a video is a finished recording, and gives ffprobe's view of them.

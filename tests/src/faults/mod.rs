@@ -4,6 +4,7 @@
 //! failed; [`table`] makes the table of all rows from these files.
 
 pub mod lab;
+pub mod plot;
 pub mod table;
 
 use std::collections::HashMap;

@@ -3,8 +3,21 @@
 #![forbid(unsafe_code)]
 
 // Sources and time.
+mod hostile;
+mod hostile_ts;
+mod schedules;
+mod soak;
+mod source_bombs;
+mod source_changes;
 mod source_cut;
+mod source_hls;
 mod source_silent;
+mod source_sound;
+mod source_start;
+mod source_timestamps;
+mod source_udp;
+mod stop;
+mod time_clock;
 
 // Who may reach what.
 mod access_addresses;

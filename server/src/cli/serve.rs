@@ -97,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments, level: Option<String>) -> Result<Answer
     log::start(level, config.log_format, Some(&lines), std::io::stderr)?;
     raise_file_limit();
     mediacore::memory::settle();
+    mediacore::memory::forget_loading();
     let (stop, stopped) = watch::channel(false);
     let _watch = Caught::new()?.watch(move || {
         stop.send_replace(true);

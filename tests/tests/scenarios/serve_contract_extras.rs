@@ -355,6 +355,14 @@ fn sound_and_spans_are_made_behind_the_answer() {
             .detail(400),
         "Video not found"
     );
+    let sound = admin.upload(&media("audio_aac.m4a"), &json!({"title": "Sound"}))["video_id"].clone();
+    let span = json!({"start_time": 0, "end_time": 2, "virtual": true});
+    assert!(
+        admin
+            .post(&format!("/api/videos/{sound}/trim"), &span)
+            .detail(400)
+            .starts_with("A span of a sound is a file of its own"),
+    );
     let span = json!({"start_time": 2, "end_time": 8, "extract_audio": true, "keep_original": false});
     let task = admin.post(&path, &span).json(200);
     assert_shape(&task, TRIM);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::source::{micros, path_of};
 use super::{AudioPayload, AudioResult, Jobs, TrimPayload};
-use crate::domain::status::JobStatus;
+use crate::domain::status::{FileType, JobStatus};
 use crate::fault::{Fault, Field};
 use crate::store::jobs::Job;
 use crate::store::videos::Video;
@@ -158,9 +158,13 @@ impl Jobs {
         if !trim.is_virtual && !trim.keep_original && self.0.store.clips_of(id).await? > 0 {
             return Err(Fault::bad("Clips are cut from this video; keep the original"));
         }
+        if trim.is_virtual && video.file_type == FileType::Audio {
+            // Sound is played from its file, which would be all of it.
+            return Err(Fault::bad("A span of a sound is a file of its own; leave out virtual"));
+        }
         let extension = match video.file_type {
-            crate::domain::status::FileType::Video => "mp4",
-            crate::domain::status::FileType::Audio => "m4a",
+            FileType::Video => "mp4",
+            FileType::Audio => "m4a",
         };
         let payload = TrimPayload {
             start: trim.start,

@@ -54,6 +54,12 @@ describe('the history', () => {
     expect(has('task-stop')).toBe(false);
     expect(text()).toContain('1:00');
   });
+  it('says that a recording was removed from it', async () => {
+    server({ 'GET /api/tasks/9': refused(404, 'Task not found'), 'GET /api/tasks/9/events': refused(404, 'Task not found') });
+    await show(TaskPage, { id: 9 });
+    expect(has('gone')).toBe(true);
+    expect(text()).not.toContain('Try again');
+  });
   it('says on the page of a recording who ended it and where it goes on', async () => {
     tasks = [{ ...task, continued_by: 12 }];
     await show(TaskPage, { id: 9 });

@@ -6,11 +6,19 @@ export const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 /** Seconds at both ends of a recording from which nobody wants to go on. */
 const EDGE = 5;
 
+/** Seconds before the end of a recording that need not come: its last piece may hold less than a picture. */
+const REST = 0.3;
+
+/** Milliseconds that what waits there may take to go on all the same. */
+const PATIENCE = 1500;
+
 export interface PlaybackOptions {
   /** Where to begin, whatever is remembered. */
   start: () => number | undefined;
   /** Under which name this browser remembers how far it was played; nothing is remembered without one. */
   storageKey: () => string | undefined;
+  /** It was played to its end. */
+  ended: () => void;
 }
 
 /** What a media element does, and what can be asked of it. */
@@ -28,6 +36,8 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
   let began = false;
   let saved = 0;
   let note: ReturnType<typeof setTimeout> | undefined;
+  let stuck: ReturnType<typeof setTimeout> | undefined;
+  let over = false;
 
   const forget = (): void => {
     const key = options.storageKey();
@@ -69,15 +79,37 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
     at.value = media.value.currentTime;
     if (Math.abs(at.value - saved) >= 5) remember();
   }
+  function ended(): void {
+    clearTimeout(stuck);
+    [waiting.value, paused.value] = [false, true];
+    forget();
+    options.ended();
+  }
+  /** Nothing comes at the moment. Just before the end that is the end, which some browsers then never tell. */
+  function stalled(): void {
+    waiting.value = true;
+    clearTimeout(stuck);
+    stuck = setTimeout(() => {
+      const element = media.value;
+      if (!element || !waiting.value || element.paused || !(element.currentTime >= element.duration - REST)) return;
+      element.pause();
+      over = true;
+      ended();
+    }, PATIENCE);
+  }
   function progressed(): void {
     const ranges = media.value?.buffered;
     if (ranges) buffered.value = Array.from({ length: ranges.length }, (_, index) => [ranges.start(index), ranges.end(index)]);
   }
-  const play = (): void => void media.value?.play().catch(() => undefined);
+  function play(): void {
+    if (over) seek(0);
+    void media.value?.play().catch(() => undefined);
+  }
   const pause = (): void => media.value?.pause();
   const toggle = (): void => (media.value?.paused ? play() : pause());
   function seek(seconds: number): void {
     if (!media.value) return;
+    over = false;
     at.value = Math.max(0, Math.min(seconds, duration.value || seconds));
     media.value.currentTime = at.value;
   }
@@ -106,13 +138,14 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
   }
   /** Something else will be played: it begins where it begins. */
   function renew(): void {
-    began = false;
+    [began, over] = [false, false];
     [at.value, duration.value, saved, buffered.value, resumed.value] = [0, 0, 0, [], null];
   }
   onBeforeUnmount(() => {
     clearTimeout(note);
+    clearTimeout(stuck);
     remember();
   });
-  return { at, duration, paused, waiting, speed, buffered, resumed, muted, volume, silent: computed(() => muted.value || volume.value === 0), loaded, ticked, progressed, play, pause, toggle, seek, setSpeed, setVolume, setMuted, volumeChanged, fromStart, forget, renew };
+  return { at, duration, paused, waiting, speed, buffered, resumed, muted, volume, silent: computed(() => muted.value || volume.value === 0), loaded, ticked, progressed, stalled, ended, play, pause, toggle, seek, setSpeed, setVolume, setMuted, volumeChanged, fromStart, forget, renew };
 }
 export type Playback = ReturnType<typeof usePlayback>;

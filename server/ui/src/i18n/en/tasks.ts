@@ -27,6 +27,8 @@ export default {
   ended: { person: 'Stopped by a person', restart: 'Ended by a restart', cut: 'Interrupted' },
   by: { person: 'A person', restart: 'A restart of the server', cut: 'The reason above' },
   goesOn: 'Goes on as #{id}',
+  missing: 'This recording is not in the history',
+  missingText: 'It was removed from it, or the address is wrong. Its video, if there is one, is in the library still.',
   about: 'About this recording',
   timeline: 'Timeline',
   gapsTitle: 'Gaps',

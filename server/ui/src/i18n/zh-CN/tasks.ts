@@ -27,6 +27,8 @@ export default {
   ended: { person: '手动停止', restart: '因重启结束', cut: '已中断' },
   by: { person: '手动停止', restart: '服务器重启', cut: '见上方原因' },
   goesOn: '由 #{id} 接续',
+  missing: '历史记录中没有这次录制',
+  missingText: '它已被删除，或者地址有误。如有视频，仍在媒体库中。',
   about: '录制信息',
   timeline: '时间线',
   gapsTitle: '间断',

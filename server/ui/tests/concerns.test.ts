@@ -31,6 +31,11 @@ describe('what needs a person', () => {
   it('tells of a run that failed only when its recording does not', () => {
     expect(words({ failed: [task(7, after)], runs: [run(1, 'failed', 7), run(2, 'failed'), run(3, 'missed'), run(4, 'already_recording')] })).toEqual(['failed', 'notStarted', 'missed']);
   });
+  it('tells of runs that were missed again and again once for each source, by the latest', () => {
+    const missed = (id: number, source_id: number, outcome: Run['outcome'] = 'missed') => ({ ...run(id, outcome), source_id, reason: `reason ${id}` });
+    const all = concerns({ live: [], runs: [missed(9, 1), missed(8, 1), missed(7, 2), missed(6, 1, 'failed')] }, since);
+    expect(all.map((one) => [one.key, one.words, one.values.n, one.detail])).toEqual([['run-9', 'missed', 2, 'reason 9'], ['run-7', 'missed', 1, 'reason 7'], ['run-6', 'notStarted', 1, 'reason 6']]);
+  });
   it('leaves out sources that are switched off, not checked yet, or recording', () => {
     const source = (more: Partial<Source>) => ({ name: 'x', is_active: true, is_online: false, is_recording: false, last_check_time: after, ...more }) as Source;
     const all = concerns({ live: [], sources: [source({ is_active: false }), source({ last_check_time: null }), source({ is_recording: true }), source({ name: 'yard' })] }, since);

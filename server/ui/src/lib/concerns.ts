@@ -58,12 +58,17 @@ export function concerns(known: Known, since: number): Concern[] {
   }
   all.push(...failures.values());
   const names = new Map((known.sources ?? []).map((source) => [source.id, source.name]));
+  // As with recordings: what happens again and again to a source is one concern, told by its latest.
+  const unstarted = new Map<string, Concern & { values: { name: string; n: number } }>();
   for (const run of known.runs ?? []) {
     // A run that failed has a task that failed when it came so far: one concern is enough.
     const told = run.task_id != null && (known.failed ?? []).some((task) => task.id === run.task_id);
     if ((run.outcome !== 'missed' && run.outcome !== 'failed') || told || !recent(run.planned_at)) continue;
-    all.push({ key: `run-${run.id}`, tone: 'bad', words: run.outcome === 'missed' ? 'missed' : 'notStarted', values: { name: names.get(run.source_id) ?? `#${run.source_id}` }, detail: run.reason ?? undefined, to: { name: 'schedules', query: { tab: 'ledger' } }, past: true });
+    const before = unstarted.get(`${run.source_id} ${run.outcome}`);
+    if (before) before.values.n++;
+    else unstarted.set(`${run.source_id} ${run.outcome}`, { key: `run-${run.id}`, tone: 'bad', words: run.outcome === 'missed' ? 'missed' : 'notStarted', values: { name: names.get(run.source_id) ?? `#${run.source_id}`, n: 1 }, detail: run.reason ?? undefined, to: { name: 'schedules', query: { tab: 'ledger', outcome: run.outcome } }, past: true });
   }
+  all.push(...unstarted.values());
   for (const job of known.jobs ?? []) {
     if (job.status !== 'failed' || !recent(job.updated_at)) continue;
     all.push({ key: `job-${job.id}`, tone: 'bad', words: 'job', values: { kind: job.kind }, detail: job.error_message ?? undefined, to: job.video_id ? { name: 'video', params: { id: job.video_id } } : { name: 'library' }, past: true });

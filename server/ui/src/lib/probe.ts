@@ -51,7 +51,8 @@ export function protocol(url: string): Protocol | null {
 }
 
 /** Why an address gave nothing, as a key of the words of `sources.why`. */
-export function why(error: string): 'auth' | 'refused' | 'timeout' | 'name' | 'missing' | 'private' | 'format' | 'other' {
+export function why(error: string): 'auth' | 'refused' | 'timeout' | 'name' | 'missing' | 'private' | 'format' | 'down' | 'other' {
+  if (/server was not running/i.test(error)) return 'down';
   if (/401|403|unauthori|forbidden|password|credential/i.test(error)) return 'auth';
   if (/private|loopback|not allowed|egress/i.test(error)) return 'private';
   if (/refused|unreachable/i.test(error)) return 'refused';

@@ -75,6 +75,7 @@ export default {
     missing: 'The server is there, and does not know this stream. Look at the path.',
     private: 'The address is in a private network, and this server may not connect there. An administrator can allow it with ALLOW_PRIVATE_SOURCES.',
     format: 'Something answers, and it is no stream that can be recorded.',
+    down: 'MediaStack was not running at that time.',
     other: 'The server said:',
   },
   live: { title: '{name}, live', loading: 'The picture comes with the first seconds of the recording…', never: 'Nothing was recorded yet', ended: 'The recording has ended.' },

@@ -75,6 +75,7 @@ export default {
     missing: '服务器存在，但没有该路径的流，请检查路径。',
     private: '该地址位于内网，服务器不允许连接。管理员可通过 ALLOW_PRIVATE_SOURCES 放行。',
     format: '有响应，但不是可录制的直播流。',
+    down: '当时 MediaStack 没有运行。',
     other: '服务器返回：',
   },
   live: { title: '{name} 直播', loading: '录制开始几秒后即可看到画面…', never: '尚无录制画面', ended: '录制已结束。' },

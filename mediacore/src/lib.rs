@@ -12,6 +12,7 @@ pub mod layout;
 pub mod memory;
 pub mod mp4;
 pub mod probe;
+pub mod process;
 pub mod record;
 pub mod remux;
 pub mod source;

@@ -16,6 +16,7 @@ pub mod memory;
 mod muxer;
 mod packet;
 mod picture;
+pub mod process;
 mod raw;
 mod redact;
 mod resample;

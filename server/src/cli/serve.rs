@@ -98,6 +98,7 @@ pub(crate) fn run(arguments: &Arguments, level: Option<String>) -> Result<Answer
     raise_file_limit();
     mediacore::memory::settle();
     mediacore::memory::forget_loading();
+    mediacore::process::keep_files();
     let (stop, stopped) = watch::channel(false);
     let _watch = Caught::new()?.watch(move || {
         stop.send_replace(true);

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,11 +13,23 @@ use mediacore::record::still;
 use mediacore::remux::{self, Observer};
 use mediacore::source::Interrupt;
 use mediacore::{Error, ErrorKind, Result, audio, clip, probe, thumbnail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::confine::confine;
-use super::wire::{Done, Failed, Reply, Request, Work, Written};
+use super::limits::Limits;
+use super::wire::{Done, Failed, Frame, Reply, Request, Work, Written};
 use super::{LONGEST, MAX_FILM};
+
+/// Pictures that one process makes: what one of them did to it does not last.
+const PICTURES: u32 = 500;
+
+/// How long a process waits for the next film. Who looks at running recordings asks every few seconds.
+const IDLE: Timespec = Timespec {
+    tv_sec: 20,
+    tv_nsec: 0,
+};
 
 /// Where answers go: what was standard output when the process began. Nothing else gets there.
 #[derive(Clone)]
@@ -53,11 +66,11 @@ pub(crate) fn main() {
     });
 }
 
+fn internal(what: &str, cause: impl Into<io::Error>) -> Error {
+    Error::new(ErrorKind::Internal, what.to_owned()).with_source(cause.into())
+}
+
 fn answer(out: &Out) -> Result<Done> {
-    let internal =
-        |what: &str, cause: io::Error| Error::new(ErrorKind::Internal, what.to_owned()).with_source(cause);
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|cause| internal("end with the server", cause.into()))?;
     let mut line = Vec::new();
     let mut input = io::stdin().lock();
     Read::take(&mut input, LONGEST as u64)
@@ -65,6 +78,12 @@ fn answer(out: &Out) -> Result<Done> {
         .map_err(|cause| internal("read a request", cause))?;
     let request: Request = serde_json::from_slice(&line)
         .map_err(|cause| Error::new(ErrorKind::InvalidInput, "no request of a server").with_source(cause))?;
+    // The system tells of the end of the thread that started this process. That of a long work waits for it; pictures are asked for
+    // by many, and their worker ends when its standard input does.
+    if !matches!(request.work, Work::Pictures) {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|cause| internal("end with the server", cause))?;
+    }
     // It may have ended before it could be asked to take this process with it.
     if getppid().map(Pid::as_raw_pid) != i32::try_from(request.parent).ok() {
         return Err(Error::new(ErrorKind::Cancelled, "the server is gone"));
@@ -77,16 +96,8 @@ fn answer(out: &Out) -> Result<Done> {
         output.and_then(Path::parent),
     )?;
     out.say(&Reply::Confined(confined));
-    let mut film = Vec::new();
-    if let Work::Picture { bytes, .. } = request.work {
-        if bytes > MAX_FILM {
-            let text = format!("a key frame of {bytes} bytes");
-            return Err(Error::new(ErrorKind::LimitExceeded, text));
-        }
-        film.resize(bytes, 0);
-        input
-            .read_exact(&mut film)
-            .map_err(|cause| internal("read a key frame", cause))?;
+    if let Work::Pictures = request.work {
+        return pictures(out, &mut input, &request.limits);
     }
     drop(input);
     let interrupt = Interrupt::new();
@@ -98,7 +109,48 @@ fn answer(out: &Out) -> Result<Done> {
     let observer = Observer(Arc::new(move |now| {
         told.say(&Reply::Progress(now.done, now.total, now.time));
     }));
-    perform(&request.work, film, &interrupt, observer)
+    perform(&request.work, &interrupt, observer)
+}
+
+/// Answers with a picture for each film that comes, until none comes any more.
+fn pictures(out: &Out, input: &mut io::StdinLock<'_>, limits: &Limits) -> Result<Done> {
+    for number in 0..PICTURES {
+        // The first may have been read together with the request.
+        if number > 0 {
+            let mut waiting = [PollFd::new(&*input, PollFlags::IN)];
+            match poll(&mut waiting, Some(&IDLE)) {
+                Ok(0) => break,
+                // The next read waits, if nothing is there.
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(cause) => return Err(internal("wait for a film", cause)),
+            }
+        }
+        let mut line = Vec::new();
+        Read::take(&mut *input, LONGEST as u64)
+            .read_until(b'\n', &mut line)
+            .map_err(|cause| internal("read a request", cause))?;
+        // The server wants no more.
+        let Ok(frame) = serde_json::from_slice::<Frame>(&line) else {
+            break;
+        };
+        if frame.bytes > MAX_FILM {
+            let text = format!("a key frame of {} bytes", frame.bytes);
+            return Err(Error::new(ErrorKind::LimitExceeded, text));
+        }
+        let mut film = vec![0; frame.bytes];
+        input
+            .read_exact(&mut film)
+            .map_err(|cause| internal("read a film", cause))?;
+        let interrupt = Interrupt::new();
+        if let Some(time) = limits.time {
+            interrupt.set_deadline(time);
+        }
+        out.say(&match still::jpeg(film, frame.width, &interrupt) {
+            Ok(bytes) => Reply::Done(Done::Picture(BASE64.encode(bytes))),
+            Err(error) => Reply::Failed(Failed::from(&error)),
+        });
+    }
+    Ok(Done::Nothing)
 }
 
 /// The end of standard input asks the work to stop.
@@ -106,8 +158,13 @@ fn stop_at_end(interrupt: &Interrupt) -> io::Result<()> {
     let stop = interrupt.clone();
     let watch = move || {
         let mut rest = [0; 64];
-        while let Ok(1..) = io::stdin().lock().read(&mut rest) {}
-        stop.cancel();
+        loop {
+            match io::stdin().lock().read(&mut rest) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return stop.cancel(),
+            }
+        }
     };
     std::thread::Builder::new()
         .name("stop".to_owned())
@@ -116,14 +173,14 @@ fn stop_at_end(interrupt: &Interrupt) -> io::Result<()> {
 }
 
 /// Does the work.
-pub(super) fn perform(work: &Work, film: Vec<u8>, interrupt: &Interrupt, observer: Observer) -> Result<Done> {
+pub(super) fn perform(work: &Work, interrupt: &Interrupt, observer: Observer) -> Result<Done> {
     let options = remux::Options {
         overwrite: false,
         interrupt: interrupt.clone(),
         progress: Some(observer.clone()),
     };
     Ok(match work {
-        Work::Nothing => Done::Nothing,
+        Work::Nothing | Work::Pictures => Done::Nothing,
         Work::Probe { input } => Done::Probed(probe::probe(&input.0, interrupt)?),
         Work::Thumbnail { input, at, width } => {
             let options = thumbnail::Options {
@@ -134,7 +191,6 @@ pub(super) fn perform(work: &Work, film: Vec<u8>, interrupt: &Interrupt, observe
             };
             Done::Picture(BASE64.encode(thumbnail::jpeg(&input.0, &options)?.bytes))
         }
-        Work::Picture { width, .. } => Done::Picture(BASE64.encode(still::jpeg(film, *width, interrupt)?)),
         Work::Remux { input, output } => written(remux::remux(&input.0, &output.0, &options)?),
         Work::Clip {
             input,
@@ -155,7 +211,7 @@ pub(super) fn perform(work: &Work, film: Vec<u8>, interrupt: &Interrupt, observe
             };
             let report = audio::extract(&input.0, &output.0, &options)?;
             Done::Written(Written {
-                files: vec![(std::time::Duration::ZERO, report.duration)],
+                files: vec![(Duration::ZERO, report.duration)],
                 dropped: Vec::new(),
                 notes: report.notes,
             })

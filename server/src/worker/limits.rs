@@ -1,10 +1,10 @@
 //! How much a worker may have, and how long it may take.
 //!
-//! | work | memory | processor | file that it writes | to its end | without progress |
+//! | work | memory | processor | file that it writes | to its answer | without progress |
 //! |---|---|---|---|---|---|
 //! | probe | 512 MiB | 30 s | none | 30 s | |
 //! | thumbnail | 2 GiB | 60 s | none | 60 s | |
-//! | picture of a recording | 1 GiB | 15 s | none | 15 s | |
+//! | pictures of recordings, 500 | 1 GiB | 60 s | none | 15 s each | |
 //! | remux, clip | 2 GiB | 10 min + 1 s for each MB | 2 × the input + 1 GiB | | 60 s |
 //! | sound | 1 GiB | 1 h + 4 s for each MB | 64 × the input + 1 GiB | | 60 s |
 //!
@@ -41,7 +41,7 @@ pub(super) struct Limits {
     pub(super) processor_s: u64,
     /// Bytes of the largest file that it writes.
     pub(super) file: u64,
-    /// How long it may take.
+    /// How long an answer may take.
     pub(super) time: Option<Duration>,
     /// How long it may get no further.
     pub(super) patience: Option<Duration>,
@@ -70,7 +70,10 @@ impl Limits {
         match work {
             Work::Nothing | Work::Probe { .. } => short(512 * MIB, 30),
             Work::Thumbnail { .. } => short(2 * GIB, 60),
-            Work::Picture { .. } => short(GIB, 15),
+            Work::Pictures => Self {
+                processor_s: 60,
+                ..short(GIB, 15)
+            },
             Work::Remux { .. } | Work::Clip { .. } => long(2 * GIB, 600, 1, 2),
             Work::Audio { .. } => long(GIB, 3600, 4, 64),
         }

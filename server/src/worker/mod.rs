@@ -32,8 +32,8 @@ mod tests;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -49,7 +49,7 @@ use crate::config::Sandbox;
 use crate::fault::Fault;
 
 pub(crate) use child::main;
-use talk::Call;
+use talk::{Call, Standing};
 use wire::{Confined, Done, Place, Work, Written};
 
 /// Workers at a time for which somebody waits. The queue of jobs has its own limit.
@@ -72,6 +72,8 @@ pub(crate) struct Workers(Arc<Inner>);
 struct Inner {
     how: How,
     turns: Semaphore,
+    /// Who makes pictures of recordings, one after the other.
+    pictures: Mutex<Option<Standing>>,
     /// The log has what the system can't do.
     told: AtomicBool,
 }
@@ -146,6 +148,7 @@ impl Workers {
         Self(Arc::new(Inner {
             how,
             turns: Semaphore::new(AT_A_TIME),
+            pictures: Mutex::default(),
             told: AtomicBool::new(false),
         }))
     }
@@ -165,9 +168,7 @@ impl Workers {
     /// `Refused` when that can't be done here.
     pub(crate) fn check(&self) -> Result<()> {
         match self.0.how {
-            How::Process(Sandbox::Required) => {
-                self.call(Work::Nothing, &[], &Interrupt::new(), None).map(drop)
-            }
+            How::Process(Sandbox::Required) => self.call(Work::Nothing, &Interrupt::new(), None).map(drop),
             _ => Ok(()),
         }
     }
@@ -181,7 +182,7 @@ impl Workers {
             return Ok(report);
         }
         let input = Place(path.to_path_buf());
-        match self.call(Work::Probe { input }, &[], interrupt, None)? {
+        match self.call(Work::Probe { input }, interrupt, None)? {
             Done::Probed(report) => Ok(report),
             other => Err(unexpected(&other)),
         }
@@ -199,16 +200,22 @@ impl Workers {
         interrupt: &Interrupt,
     ) -> Result<Vec<u8>> {
         let input = Place(path.to_path_buf());
-        picture(self.call(Work::Thumbnail { input, at, width }, &[], interrupt, None)?)
+        picture(self.call(Work::Thumbnail { input, at, width }, interrupt, None)?)
     }
 
-    /// The picture of a key frame of a recording as JPEG: see [`mediacore::record::still`].
+    /// The picture of a key frame of a recording as JPEG: see [`mediacore::record::still`]. Starting a worker takes longer than making a
+    /// picture, so one makes many, and ends when nobody wants more.
     ///
     /// # Errors
     /// As [`mediacore::record::still::jpeg`], and those of workers.
-    pub(crate) fn picture(&self, film: &[u8], width: u32, interrupt: &Interrupt) -> Result<Vec<u8>> {
-        let bytes = film.len();
-        picture(self.call(Work::Picture { bytes, width }, film, interrupt, None)?)
+    pub(crate) fn picture(&self, film: Vec<u8>, width: u32) -> Result<Vec<u8>> {
+        let How::Process(sandbox) = self.0.how else {
+            return mediacore::record::still::jpeg(film, width, &Interrupt::new());
+        };
+        let mut standing = self.0.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, confined) = talk::picture(&mut standing, sandbox, &film, width)?;
+        self.tell(sandbox, confined);
+        picture(done)
     }
 
     /// Makes a faststart MP4 of a file. What has the name of the output is replaced.
@@ -265,30 +272,16 @@ impl Workers {
         let folder = Folder::beside(output)?;
         let inside = folder.0.join(output.file_name().unwrap_or_default());
         let work = work(Place(inside.clone()));
-        match self.call(work, &[], &watch.interrupt, watch.progress.as_ref())? {
+        match self.call(work, &watch.interrupt, watch.progress.as_ref())? {
             Done::Written(written) => settle(&inside, output, written),
             other => Err(unexpected(&other)),
         }
     }
 
-    fn call(
-        &self,
-        work: Work,
-        film: &[u8],
-        interrupt: &Interrupt,
-        progress: Option<&Observer>,
-    ) -> Result<Done> {
-        let sandbox = match self.0.how {
-            How::Process(sandbox) => sandbox,
-            How::Here => {
-                let quiet = Observer(Arc::new(|_| {}));
-                return child::perform(
-                    &work,
-                    film.to_vec(),
-                    interrupt,
-                    progress.cloned().unwrap_or(quiet),
-                );
-            }
+    fn call(&self, work: Work, interrupt: &Interrupt, progress: Option<&Observer>) -> Result<Done> {
+        let How::Process(sandbox) = self.0.how else {
+            let quiet = || Observer(Arc::new(|_| {}));
+            return child::perform(&work, interrupt, progress.cloned().unwrap_or_else(quiet));
         };
         let (input, _) = work.paths();
         // What is wrong with a path, the work says.
@@ -297,7 +290,6 @@ impl Workers {
             .map_or(0, |file| file.len());
         let (done, confined) = talk::call(&Call {
             work,
-            film,
             sandbox,
             input,
             interrupt,

@@ -18,7 +18,7 @@ use super::LONGEST;
 use super::end::{self, Ending};
 use super::limits::Limits;
 use super::lines::Lines;
-use super::wire::{Confined, Done, Reply, Request, Work};
+use super::wire::{Confined, Done, Frame, Reply, Request, Work};
 use crate::config::Sandbox;
 
 /// How often it is looked at whether somebody wants a worker to stop.
@@ -40,8 +40,6 @@ const LOG_LINES: usize = 20;
 /// What one worker is asked.
 pub(super) struct Call<'a> {
     pub(super) work: Work,
-    /// The bytes behind the request.
-    pub(super) film: &'a [u8],
     pub(super) sandbox: Sandbox,
     /// Bytes of the input.
     pub(super) input: u64,
@@ -50,6 +48,7 @@ pub(super) struct Call<'a> {
 }
 
 /// A worker that runs. It is gone when this is.
+#[derive(Debug)]
 struct Worker {
     child: Child,
     input: Option<ChildStdin>,
@@ -65,6 +64,7 @@ impl Drop for Worker {
 }
 
 /// What was heard of a worker.
+#[derive(Debug)]
 struct Heard {
     lines: Lines,
     log: Lines,
@@ -76,25 +76,121 @@ struct Heard {
     moved: Instant,
 }
 
+/// How a worker's process ended, and why the server ended it, if it did.
+type Ended = (Option<Ending>, ExitStatus);
+
+/// A worker that was started, and what it is asked first.
+struct Begun {
+    worker: Worker,
+    heard: Heard,
+    limits: Limits,
+    request: Vec<u8>,
+}
+
+/// A worker that takes one film after the other.
+#[derive(Debug)]
+pub(super) struct Standing {
+    worker: Worker,
+    heard: Heard,
+    limits: Limits,
+}
+
 /// Has a worker do the work. Returns when the worker's process is gone.
 ///
 /// # Errors
 /// The worker's own; otherwise why it had to end or ended.
 pub(super) fn call(call: &Call<'_>) -> Result<(Done, Confined)> {
-    let limits = Limits::of(&call.work, call.input);
-    let request = Request {
-        parent: std::process::id(),
-        sandbox: call.sandbox,
+    let Begun {
+        mut worker,
+        mut heard,
         limits,
-        work: call.work.clone(),
+        request,
+    } = begin(call.sandbox, call.work.clone(), call.input)?;
+    let ended = worker.attend(call, &limits, &request, false, &mut heard);
+    let (ending, status) = match ended.map_err(deaf)? {
+        Some(ended) => ended,
+        None => return Err(Error::new(ErrorKind::Internal, "a worker stays that should not")),
     };
-    let mut unsent = serde_json::to_vec(&request)
-        .map_err(|cause| Error::new(ErrorKind::Internal, "write a request to a worker").with_source(cause))?;
-    unsent.push(b'\n');
-    unsent.extend_from_slice(call.film);
-    let mut worker =
+    heard.pass_on(&call.work);
+    let confined = heard.confined.unwrap_or_default();
+    match (heard.answer.take(), ending) {
+        (Some(Ok(done)), _) => Ok((done, confined)),
+        // Whether it was asked to stop is known here better than there.
+        (Some(Err(error)), _) if error.kind() != ErrorKind::Cancelled => Err(error),
+        _ => Err(heard.lost(&call.work, &limits, (ending, status))),
+    }
+}
+
+/// Has the standing worker make a picture of a film; starts one when there is none, or when it ended since the last one.
+///
+/// # Errors
+/// As [`call`]. The worker is gone then, unless the error is its own.
+pub(super) fn picture(
+    standing: &mut Option<Standing>,
+    sandbox: Sandbox,
+    film: &[u8],
+    width: u32,
+) -> Result<(Done, Confined)> {
+    let bytes = film.len();
+    let frame = line(&Frame { bytes, width })?;
+    loop {
+        let is_fresh = standing.is_none();
+        let (mut one, request) = match standing.take() {
+            Some(one) => (one, Vec::new()),
+            None => {
+                let begun = begin(sandbox, Work::Pictures, 0)?;
+                let one = Standing {
+                    worker: begun.worker,
+                    heard: begun.heard,
+                    limits: begun.limits,
+                };
+                (one, begun.request)
+            }
+        };
+        let call = Call {
+            work: Work::Pictures,
+            sandbox,
+            input: 0,
+            interrupt: &Interrupt::new(),
+            progress: None,
+        };
+        let unsent = [request.as_slice(), &frame, film].concat();
+        let ended = one
+            .worker
+            .attend(&call, &one.limits, &unsent, true, &mut one.heard)
+            .map_err(deaf)?;
+        one.heard.pass_on(&call.work);
+        let confined = one.heard.confined.unwrap_or_default();
+        match (one.heard.answer.take(), ended) {
+            (Some(Ok(Done::Nothing)), _) if !is_fresh => {}
+            // It said so of itself before it was asked for this one.
+            (Some(Err(error)), _) if !is_fresh && error.kind() == ErrorKind::Internal => {}
+            (Some(answer), None) => {
+                one.heard.logged.clear();
+                *standing = Some(one);
+                return Ok((answer?, confined));
+            }
+            // It ended since the last picture, or this one is the first that it can't make: another may, once.
+            (_, Some((None, _))) if !is_fresh => {}
+            (Some(answer), Some(_)) => return Ok((answer?, confined)),
+            (None, Some(ended)) => return Err(one.heard.lost(&call.work, &one.limits, ended)),
+            (None, None) => return Err(Error::new(ErrorKind::Internal, "a worker says nothing")),
+        }
+    }
+}
+
+/// Starts a worker.
+fn begin(sandbox: Sandbox, work: Work, input: u64) -> Result<Begun> {
+    let limits = Limits::of(&work, input);
+    let request = line(&Request {
+        parent: std::process::id(),
+        sandbox,
+        limits,
+        work,
+    })?;
+    let worker =
         start().map_err(|cause| Error::new(ErrorKind::Internal, "start a worker").with_source(cause))?;
-    let mut heard = Heard {
+    let heard = Heard {
         lines: Lines::new(LONGEST),
         log: Lines::new(LOG_LINE),
         logged: Vec::new(),
@@ -103,27 +199,23 @@ pub(super) fn call(call: &Call<'_>) -> Result<(Done, Confined)> {
         furthest: (0, Duration::ZERO),
         moved: Instant::now(),
     };
-    let (ending, status) = worker
-        .attend(call, &limits, &unsent, &mut heard)
-        .map_err(|cause| Error::new(ErrorKind::Internal, "listen to a worker").with_source(cause))?;
-    for line in &heard.logged {
-        tracing::warn!(work = call.work.name(), "a worker: {line}");
-    }
-    match (heard.answer, ending) {
-        (Some(Ok(done)), _) => Ok((done, heard.confined.unwrap_or_default())),
-        (Some(Err(error)), None) => Err(error),
-        // It was asked to stop, and says that it did.
-        (Some(Err(error)), Some(_)) if error.kind() != ErrorKind::Cancelled => Err(error),
-        (_, ending) => {
-            let said = heard.logged.last().map_or("", String::as_str);
-            let error = end::error(&call.work, &limits, ending, status, said);
-            if error.kind() != ErrorKind::Cancelled {
-                let (input, _) = call.work.paths();
-                tracing::warn!(input = ?input, %status, "{error}");
-            }
-            Err(error)
-        }
-    }
+    Ok(Begun {
+        worker,
+        heard,
+        limits,
+        request,
+    })
+}
+
+fn line(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)
+        .map_err(|cause| Error::new(ErrorKind::Internal, "write a request to a worker").with_source(cause))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn deaf(cause: io::Error) -> Error {
+    Error::new(ErrorKind::Internal, "listen to a worker").with_source(cause)
 }
 
 /// This program, which may have been replaced by a newer one on the disk.
@@ -163,20 +255,24 @@ fn start() -> io::Result<Worker> {
 }
 
 impl Worker {
-    /// Asks, listens, and waits for its end. Why it was ended, if it was, and how it ended.
+    /// Asks, listens, and waits for its end; one that `stays` has not ended when it has answered.
     fn attend(
         &mut self,
         call: &Call<'_>,
         limits: &Limits,
         mut unsent: &[u8],
+        stays: bool,
         heard: &mut Heard,
-    ) -> io::Result<(Option<Ending>, ExitStatus)> {
+    ) -> io::Result<Option<Ended>> {
         let begun = Instant::now();
         let mut ending = None;
         // When it is killed.
         let mut end = None;
         loop {
             let now = Instant::now();
+            if stays && heard.answer.is_some() {
+                return Ok(None);
+            }
             if end.is_none() {
                 ending = self.must_end(call, limits, begun, heard);
                 // Work that is done, or that nobody waits for, has a moment to end by itself.
@@ -189,7 +285,7 @@ impl Worker {
             }
             if self.output.is_none() && self.log.is_none() {
                 if let Some(status) = self.child.try_wait()? {
-                    return Ok((ending, status));
+                    return Ok(Some((ending, status)));
                 }
                 std::thread::sleep(Duration::from_millis(2));
                 continue;
@@ -281,6 +377,24 @@ struct Ready {
 }
 
 impl Heard {
+    /// Puts into the log what the worker wrote to its own.
+    fn pass_on(&self, work: &Work) {
+        for line in &self.logged {
+            tracing::warn!(work = work.name(), "a worker: {line}");
+        }
+    }
+
+    /// The error of a worker that gave no answer.
+    fn lost(&self, work: &Work, limits: &Limits, (ending, status): Ended) -> Error {
+        let said = self.logged.last().map_or("", String::as_str);
+        let error = end::error(work, limits, ending, status, said);
+        if error.kind() != ErrorKind::Cancelled {
+            let (input, _) = work.paths();
+            tracing::warn!(input = ?input, %status, "{error}");
+        }
+        error
+    }
+
     /// Takes what the worker says; `false` when that is no answer.
     fn listen(&mut self, output: &mut Option<ChildStdout>, progress: Option<&Observer>) -> io::Result<bool> {
         let Some(bytes) = take(output)? else {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::Limits;
 use crate::config::Sandbox;
 
-/// The only line that a worker reads. [`Work::Picture`] has bytes behind it.
+/// The first line that a worker reads, and the only one but for [`Work::Pictures`].
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Request {
     /// The process that waits for the answer.
@@ -36,8 +36,8 @@ pub(super) enum Work {
         at: Option<Duration>,
         width: Option<u32>,
     },
-    /// To give what a film of so many bytes, which follow, shows as JPEG.
-    Picture { bytes: usize, width: u32 },
+    /// To give what films show as JPEG, one after the other: each is a line with a [`Frame`] and its bytes.
+    Pictures,
     /// To make a faststart MP4 of a file.
     Remux { input: Place, output: Place },
     /// To cut a span out of a file.
@@ -59,7 +59,7 @@ impl Work {
     /// The file that it reads and the one that it writes.
     pub(super) fn paths(&self) -> (Option<&Path>, Option<&Path>) {
         match self {
-            Self::Nothing | Self::Picture { .. } => (None, None),
+            Self::Nothing | Self::Pictures => (None, None),
             Self::Probe { input } | Self::Thumbnail { input, .. } => (Some(&input.0), None),
             Self::Remux { input, output }
             | Self::Clip { input, output, .. }
@@ -73,12 +73,21 @@ impl Work {
             Self::Nothing => "nothing",
             Self::Probe { .. } => "probe",
             Self::Thumbnail { .. } => "thumbnail",
-            Self::Picture { .. } => "picture",
+            Self::Pictures => "picture",
             Self::Remux { .. } => "remux",
             Self::Clip { .. } => "clip",
             Self::Audio { .. } => "audio",
         }
     }
+}
+
+/// A film of one key frame that a picture is to be made of.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct Frame {
+    /// Bytes of the film, which follow.
+    pub(super) bytes: usize,
+    /// Pixels of the picture.
+    pub(super) width: u32,
 }
 
 /// A path, which need not be text.
@@ -125,6 +134,7 @@ pub(super) struct Confined {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Done {
+    /// The worker ends, and takes no more.
     Nothing,
     Probed(Report),
     /// JPEG, in base64.

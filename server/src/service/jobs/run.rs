@@ -146,14 +146,37 @@ impl Run {
         if self.job.attempts > 1 {
             self.clear().await?;
         }
+        let before = self.file_name().await?;
+        match self.kind().await {
+            // An import or a trim took the file away while it was to be opened: there is another one in its place.
+            Err(Failure::Final(why)) if self.file_name().await? != before => {
+                tracing::debug!(
+                    job = self.job.id,
+                    "the video's file was replaced meanwhile: {why}"
+                );
+                self.kind().await
+            }
+            done => done,
+        }
+    }
+
+    async fn kind(&self) -> Result<Done, Failure> {
         match self.job.kind.as_str() {
-            "thumbnail" => thumbnail::perform(&self).await,
-            "audio" => audio::perform(&self).await,
-            "trim" => trim::perform(&self).await,
-            "import" => import::perform(&self).await,
-            "purge" => purge::perform(&self).await,
+            "thumbnail" => thumbnail::perform(self).await,
+            "audio" => audio::perform(self).await,
+            "trim" => trim::perform(self).await,
+            "import" => import::perform(self).await,
+            "purge" => purge::perform(self).await,
             other => Err(Failure::Final(format!("{other:?} is no kind of job"))),
         }
+    }
+
+    /// The file of the job's video, if it has one.
+    async fn file_name(&self) -> Result<Option<String>, Failure> {
+        let Some(id) = self.job.video_id else {
+            return Ok(None);
+        };
+        Ok(self.jobs.0.store.video(id).await?.map(|video| video.file_name))
     }
 }
 

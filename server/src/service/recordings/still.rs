@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mediacore::record::Still;
-use mediacore::source::Interrupt;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::{Recordings, lock};
@@ -13,8 +12,8 @@ use crate::fault::{Fault, blocking};
 /// Pixels: a card of the dashboard, or the window of a live preview.
 const WIDTH: u32 = 960;
 
-/// Key frames that are decoded at the same time: viewers of pages must not take the processor from recordings.
-static DECODING: Semaphore = Semaphore::const_new(2);
+/// Key frames are decoded one after the other: viewers of pages must not take the processor from recordings.
+static DECODING: Semaphore = Semaphore::const_new(1);
 
 /// The picture that was made last.
 #[derive(Default)]
@@ -58,7 +57,7 @@ impl Recordings {
             .await
             .map_err(|_| Fault::Unavailable("The server is stopping".to_owned()))?;
         let (key, workers) = (Arc::clone(&still), self.workers.clone());
-        let picture = move || workers.picture(&key.film()?, WIDTH, &Interrupt::new());
+        let picture = move || workers.picture(key.film()?, WIDTH);
         let bytes = match blocking(picture).await {
             Ok(bytes) => Bytes::from(bytes),
             Err(fault) => {

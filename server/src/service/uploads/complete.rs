@@ -212,6 +212,10 @@ fn look(
     {
         return Ok(Err("there is no picture and no sound in it".to_owned()));
     }
+    let is_encrypted = |codec: &str| matches!(codec, "encv" | "enca");
+    if report.tracks.iter().any(|track| is_encrypted(&track.codec)) {
+        return Ok(Err("it is encrypted, and nobody could watch it".to_owned()));
+    }
     let sound = file_type(&report) == FileType::Audio;
     let extension = match report.container.as_str() {
         "mp4" if sound => "m4a",

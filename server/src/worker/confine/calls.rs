@@ -51,9 +51,10 @@ fn allowed() -> Result<Rules, BackendError> {
         argument(2, SeccompCmpOp::Eq, 0)?,
     );
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![own, read])?]);
-    // `abort` sends itself a signal.
+    // `abort` sends itself a signal. Others would be told from a person's.
     let own = argument(0, SeccompCmpOp::Eq, std::process::id().into())?;
-    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![own])?]);
+    let abort = argument(2, SeccompCmpOp::Eq, u64::from(libc::SIGABRT.unsigned_abs()))?;
+    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![own, abort])?]);
     // Names of threads and of memory.
     let mut names = Vec::new();
     for option in [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA] {

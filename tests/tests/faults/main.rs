@@ -2,6 +2,10 @@
 //! by side. `MEDIASTACK_FAULTS=all` runs everything, otherwise long waits are cut; `scripts/faults.sh` makes the table.
 #![forbid(unsafe_code)]
 
+// Media of strangers.
+mod media_hostile;
+mod media_uploads;
+mod media_workers;
 // Sources and time.
 mod hostile;
 mod hostile_ts;

@@ -51,7 +51,7 @@ fn a_lossy_network_costs_what_it_loses_and_no_more() {
         .json(200);
     let files = lab.files(&video);
     assert_eq!(files.len(), 1, "no split: {files:?}");
-    let file = &lab.finished(&video)[0];
+    let file = &lab.opened(&video)[0];
     let picture = file.first("video");
     assert!(
         (picture.length() - length).abs() < 3.0,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use mediacore::ErrorKind;
 
+use crate::store::{is_away, is_full};
+
 /// A refusal or a failure. What is internal is told to the log and never to the caller.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -96,12 +98,15 @@ impl Fault {
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut => {
-                Self::Unavailable("the database does not answer; try again".to_owned())
-            }
-            other => Self::Internal(anyhow::Error::new(other).context("the database")),
+        if is_full(&error) {
+            tracing::error!("the database: {error}");
+            return Self::NoSpace("The disk of the database is full".to_owned());
         }
+        if is_away(&error) {
+            tracing::warn!("the database does not answer: {error}");
+            return Self::Unavailable("the database does not answer; try again".to_owned());
+        }
+        Self::Internal(anyhow::Error::new(error).context("the database"))
     }
 }
 

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod binary;
+pub mod database;
 pub mod discreet;
+pub mod fail;
 pub mod faked_clock;
 pub mod faults;
 pub mod file_server;

@@ -28,7 +28,14 @@ impl Server {
 
     /// Starts one with more variables in its environment.
     pub fn start_with(environment: &[(&str, &str)]) -> Server {
-        let mut server = Server {
+        let mut server = Server::prepare(environment);
+        server.launch();
+        server
+    }
+
+    /// Makes one that does not run yet: [`Server::restart`] starts it.
+    pub fn prepare(environment: &[(&str, &str)]) -> Server {
+        Server {
             running: None,
             port: ports::free(),
             folder: tempfile::tempdir().expect("a temporary directory"),
@@ -36,9 +43,12 @@ impl Server {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
-        };
-        server.launch();
-        server
+        }
+    }
+
+    /// Sets a variable for its next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     fn launch(&mut self) {
@@ -92,6 +102,26 @@ impl Server {
     /// What it said so far.
     pub fn log(&self) -> String {
         self.running.as_ref().map(Running::stderr).unwrap_or_default()
+    }
+
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.data().join("db/mediastack.db")
+    }
+
+    /// Runs `mediastack fsck --json` on its folders with more options.
+    #[track_caller]
+    pub fn fsck(&self, options: &[&str]) -> Run {
+        let mut command = binary::command(&["fsck", "--json", "--data-dir"]);
+        command.arg(self.data()).args(options).env("TZ", "Asia/Shanghai");
+        binary::spawn_command(&mut command).finish(Duration::from_secs(60))
+    }
+
+    /// Asserts that rows and files agree. The server does not run.
+    #[track_caller]
+    pub fn assert_agrees(&self) {
+        let run = self.fsck(&[]);
+        assert_eq!(run.code, Some(0), "{:#}", run.json());
     }
 
     /// Its data folder.

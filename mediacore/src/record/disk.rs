@@ -172,42 +172,50 @@ fn write_round(jobs: VecDeque<Job>) -> (VecDeque<Job>, bool) {
             },
         }
     }
-    let files: Vec<_> = written.iter().map(|(part, ..)| part).collect();
-    let synced = sync_all(&files, PartFile::sync_media);
-    let mut entered = Vec::new();
-    for ((part, fragment, wall), synced) in written.into_iter().zip(synced) {
-        let len = fragment.len;
-        let more = |run: &Run| SafeTrack {
-            id: run.track,
-            end: run.dts.saturating_add(run.duration()),
-            samples: run.rows.len() as u64,
-        };
-        let more: Vec<_> = fragment.runs.iter().map(more).collect();
-        let syncs: Vec<_> = last_sync(&fragment.runs, fragment.head.len() as u64).collect();
-        match synced.and_then(|()| lock(&part.file).enter_fragment(fragment, wall)) {
-            Ok(offset) => entered.push((
-                part,
-                Entered {
-                    len,
-                    more,
-                    syncs,
-                    offset,
-                },
-            )),
-            Err(error) => part.fail(error, len),
-        }
-    }
+    let mut again = |part: Arc<PartWriter>, fragment, wall, later: &mut VecDeque<Job>| {
+        full = true;
+        // Before whatever else of the part waits.
+        later.push_front(Job {
+            part,
+            work: Work::Fragment(fragment, wall),
+        });
+    };
     for (part, record) in notes {
         if let Err(error) = lock(&part.file).append(&record) {
             tracing::warn!(error = %error.report(), "a note could not be written into the journal");
         }
     }
+    let files: Vec<_> = written.iter().map(|(part, ..)| part).collect();
+    let synced = sync_all(&files, PartFile::sync_media);
+    let mut entered = Vec::new();
+    for ((part, fragment, wall), synced) in written.into_iter().zip(synced) {
+        let result = synced.and_then(|()| {
+            let mut file = lock(&part.file);
+            let record = file.journal_end();
+            Ok((file.enter_fragment(&fragment, wall)?, record))
+        });
+        match result {
+            Ok((offset, record)) => entered.push((part, fragment, wall, offset, record)),
+            // A sync that failed says nothing of what is on the disk: all that it was for is written once more.
+            Err(error) if is_full(&error) && part.keep_trying(&error) => {
+                again(part, fragment, wall, &mut later)
+            }
+            Err(error) => part.fail(error, fragment.len),
+        }
+    }
     let files: Vec<_> = entered.iter().map(|(part, ..)| part).collect();
     let synced = sync_all(&files, PartFile::sync_journal);
-    for ((part, entered), synced) in entered.into_iter().zip(synced) {
+    for ((part, fragment, wall, offset, record), synced) in entered.into_iter().zip(synced) {
         match synced {
-            Ok(()) => part.made_durable(&entered),
-            Err(error) => part.fail(error, entered.len),
+            Ok(()) => {
+                lock(&part.file).journal_is_synced();
+                part.made_durable(&Entered::of(&fragment, offset));
+            }
+            Err(error) if is_full(&error) && part.keep_trying(&error) => {
+                lock(&part.file).take_back(offset, record);
+                again(part, fragment, wall, &mut later);
+            }
+            Err(error) => part.fail(error, fragment.len),
         }
     }
     (later, full)
@@ -224,6 +232,22 @@ struct Entered {
     offset: u64,
 }
 
+impl Entered {
+    fn of(fragment: &Fragment, offset: u64) -> Self {
+        let more = |run: &Run| SafeTrack {
+            id: run.track,
+            end: run.dts.saturating_add(run.duration()),
+            samples: run.rows.len() as u64,
+        };
+        Self {
+            len: fragment.len,
+            more: fragment.runs.iter().map(more).collect(),
+            syncs: last_sync(&fragment.runs, fragment.head.len() as u64).collect(),
+            offset,
+        }
+    }
+}
+
 /// Syncs one file of each part; many at once through the file system, whose error is then looked for file by file.
 fn sync_all(parts: &[&Arc<PartWriter>], sync: fn(&PartFile) -> Result<()>) -> Vec<Result<()>> {
     if parts.len() >= SYNCFS_FROM
@@ -235,7 +259,8 @@ fn sync_all(parts: &[&Arc<PartWriter>], sync: fn(&PartFile) -> Result<()>) -> Ve
     parts.iter().map(|part| sync(&lock(&part.file))).collect()
 }
 
-fn is_full(error: &Error) -> bool {
+/// Whether there was no room for what was to be written.
+pub(super) fn is_full(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {

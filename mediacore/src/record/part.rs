@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
@@ -27,6 +27,10 @@ pub(super) struct PartFile {
     /// Where the next fragment goes: everything before is durable or on its way.
     end: u64,
     journal_end: u64,
+    /// The journal's last bytes, which no sync has made durable yet.
+    unsynced: Vec<u8>,
+    /// A sync of them failed: whether they are on the disk is unknown, so they are written once more before the next sync.
+    doubtful: bool,
 }
 
 /// What a new part begins with.
@@ -97,6 +101,8 @@ impl PartFile {
             room,
             end: room.end,
             journal_end: 0,
+            unsynced: Vec::new(),
+            doubtful: false,
         };
         let written = part.write_header(spec);
         if written.is_err() {
@@ -116,6 +122,7 @@ impl PartFile {
             .write_all(MAGIC)
             .map_err(|e| self.journal_failed(e))?;
         self.journal_end = MAGIC.len() as u64;
+        self.unsynced.extend_from_slice(MAGIC);
         let begin = Record::Begin {
             header_end: self.room.end,
             part: spec.number,
@@ -130,7 +137,31 @@ impl PartFile {
         }
         self.sync_media()?;
         self.sync_journal()?;
+        self.journal_is_synced();
         sync_parent(&self.path)
+    }
+
+    /// Checks that the name still leads to this file: where a disk was unmounted it leads elsewhere, and nothing may be written there.
+    pub(super) fn check_place(&self) -> Result<()> {
+        let own = self.file.metadata();
+        let named = std::fs::metadata(&self.path);
+        match own.and_then(|own| Ok((own, named?))) {
+            Ok((own, named)) if (own.dev(), own.ino()) == (named.dev(), named.ino()) => Ok(()),
+            Ok(_) => Err(self.gone(None)),
+            Err(error) => Err(self.gone(Some(error))),
+        }
+    }
+
+    fn gone(&self, cause: Option<io::Error>) -> Error {
+        let text = format!(
+            "{} is not there any more: is its disk mounted?",
+            self.path.display()
+        );
+        let error = Error::new(ErrorKind::Storage, text);
+        match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -167,7 +198,7 @@ impl PartFile {
     }
 
     /// Enters the fragment that was written last and synced. Where it lies.
-    pub(super) fn enter_fragment(&mut self, fragment: Fragment, wall: WallTime) -> Result<u64> {
+    pub(super) fn enter_fragment(&mut self, fragment: &Fragment, wall: WallTime) -> Result<u64> {
         let offset = self.end;
         let record = FragmentRecord {
             offset,
@@ -175,21 +206,52 @@ impl PartFile {
             head: u32::try_from(fragment.head.len()).unwrap_or(u32::MAX),
             crc: fragment.crc,
             wall,
-            runs: fragment.runs,
+            runs: fragment.runs.clone(),
         };
         self.append(&Record::Fragment(record))?;
         self.end += fragment.len;
         Ok(offset)
     }
 
+    /// Takes back the fragment that was entered last, at `offset`: its record could not be synced, and what is on the disk of it is unknown.
+    /// It has to be written once more.
+    pub(super) fn take_back(&mut self, offset: u64, record: u64) {
+        self.end = offset;
+        let kept = usize::try_from(record.saturating_sub(self.synced_end())).unwrap_or(0);
+        self.unsynced.truncate(kept);
+        self.journal_end = record;
+        self.doubtful = true;
+    }
+
+    /// Where the next record goes.
+    pub(super) const fn journal_end(&self) -> u64 {
+        self.journal_end
+    }
+
+    fn synced_end(&self) -> u64 {
+        self.journal_end - self.unsynced.len() as u64
+    }
+
     /// Appends a record without syncing. A record that could not be written whole is overwritten by the next one.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
+        if self.doubtful {
+            self.journal
+                .write_all_at(&self.unsynced, self.synced_end())
+                .map_err(|e| self.journal_failed(e))?;
+            self.doubtful = false;
+        }
         let bytes = record.encode(self.journal_end);
         self.journal
             .write_all_at(&bytes, self.journal_end)
             .map_err(|e| self.journal_failed(e))?;
         self.journal_end += bytes.len() as u64;
+        self.unsynced.extend_from_slice(&bytes);
         Ok(())
+    }
+
+    /// Everything in the journal is durable.
+    pub(super) fn journal_is_synced(&mut self) {
+        self.unsynced.clear();
     }
 
     pub(super) fn sync_journal(&self) -> Result<()> {

@@ -15,9 +15,9 @@ use super::finish::{
     Finished, Method, Observer, Preference, Unfinished, remove_if_there, sync_parent, temporary_path,
 };
 use super::gather::{Gathered, gather};
-use super::journal::{GapRecord, Record};
+use super::journal::{FragmentRecord, GapRecord, Record};
 use super::part::journal_path;
-use super::place::Room;
+use super::place::{Room, empty_free_size};
 use super::report::Came;
 use super::scan::{box_type_at, fragment_at, matches_crc};
 
@@ -261,12 +261,28 @@ impl Recovery<'_> {
             _ => gathered.media_end,
         };
         while let Some(fragment) = fragment_at(file, at, end).map_err(|e| self.failed("read", e))? {
+            self.write_again(file, &fragment)?;
             at = fragment.offset + fragment.len;
             gathered.push(fragment);
             found += 1;
         }
         gathered.keep_undamaged(|_| Ok(false))?;
         Ok(found)
+    }
+
+    /// Writes a fragment once more: no sync of it went well, as far as is known, so it may be in the cache alone, and not be written back.
+    fn write_again(&self, file: &File, fragment: &FragmentRecord) -> Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        let end = fragment.offset + fragment.len;
+        let mut at = fragment.offset;
+        while at < end {
+            let some = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+            file.read_exact_at(&mut buffer[..some], at)
+                .and_then(|()| file.write_all_at(&buffer[..some], at))
+                .map_err(|e| self.failed("write once more", e))?;
+            at += some as u64;
+        }
+        Ok(())
     }
 
     /// Where the first fragment begins: behind the `moov` in front of the fragments.
@@ -280,6 +296,10 @@ impl Recovery<'_> {
             .metadata()
             .map_err(|e| self.failed("read the length of", e))?
             .len();
+        // What uncovered the `moov` may be in the cache alone, when the sync after it failed: written and synced once more, it is not.
+        file.write_all_at(&empty_free_size(), ftyp().len() as u64)
+            .and_then(|()| file.sync_data())
+            .map_err(|e| self.failed("sync", e))?;
         gathered.keep_undamaged(|_| Ok(false))?;
         let (gaps, came) = (std::mem::take(&mut gathered.gaps), gathered.came());
         let tracks = gathered.into_tracks();

@@ -1,6 +1,7 @@
 //! Where fragments go: the parts of a recording on the disk, the one that grows and those that are being finished.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::mp4::Fragment;
 use crate::time::Ticks;
 
 use super::cutter::Cut;
-use super::disk::{Disk, PartWriter};
+use super::disk::{Disk, PartWriter, is_full};
 use super::finish::{
     Finished, Method, Preference, Step, StepObserver, Unfinished, remove_if_there, sync_parent,
 };
@@ -38,6 +39,10 @@ pub(super) struct SinkOptions {
 pub(super) struct Sink {
     options: SinkOptions,
     current: Option<Part>,
+    /// A part for whose first bytes a full disk has no room yet.
+    waiting: Option<Waiting>,
+    /// The folder's device and number: where another one has its name, a disk was unmounted.
+    folder: Option<(u64, u64)>,
     finishing: Vec<JoinHandle<Outcome>>,
     manifest: Manifest,
     /// What is safe of parts that are complete.
@@ -73,6 +78,12 @@ struct Part {
     still: Option<Arc<Still>>,
 }
 
+/// A part that is to begin.
+struct Waiting {
+    tracks: Vec<PartTrack>,
+    at: Duration,
+}
+
 /// What became of a part.
 struct Outcome {
     report: Option<PartReport>,
@@ -97,6 +108,8 @@ impl Sink {
         Self {
             options,
             current: None,
+            waiting: None,
+            folder: None,
             finishing: Vec::new(),
             manifest: Manifest::default(),
             before: Safe::default(),
@@ -104,14 +117,48 @@ impl Sink {
         }
     }
 
-    /// Begins a part; the one before is finished meanwhile.
+    /// Begins a part; the one before is finished meanwhile. On a full disk it begins when there is room.
     pub(super) fn begin(&mut self, tracks: Vec<PartTrack>, at: Duration) -> Result<()> {
         self.end_current()?;
-        let path = part_path(&self.options.path, self.number + 1);
+        self.number += 1;
+        self.waiting = Some(Waiting { tracks, at });
+        match self.create() {
+            Err(error) if is_full(&error) => {
+                tracing::warn!(error = %error.report(), "the disk is full; recording begins when there is room");
+                Ok(())
+            }
+            created => created,
+        }
+    }
+
+    /// Makes the files of the part that waits, if one does.
+    fn create(&mut self) -> Result<()> {
+        let Some(waiting) = self.waiting.take() else {
+            return Ok(());
+        };
+        match self.create_part(&waiting) {
+            Ok(part) => {
+                self.current = Some(Part {
+                    tracks: waiting.tracks,
+                    ..part
+                });
+                Ok(())
+            }
+            Err(error) => {
+                self.waiting = Some(waiting);
+                Err(error)
+            }
+        }
+    }
+
+    fn create_part(&mut self, waiting: &Waiting) -> Result<Part> {
+        let path = part_path(&self.options.path, self.number);
+        self.check_folder(&path)?;
         if self.options.overwrite {
             remove_if_there(&path).map_err(|e| Error::storage(format!("replace {}", path.display()), e))?;
         }
-        let movie: Vec<_> = tracks
+        let movie: Vec<_> = waiting
+            .tracks
             .iter()
             .map(|track| (track.movie.clone(), track.start))
             .collect();
@@ -119,33 +166,58 @@ impl Sink {
         let begun = self.options.clock.wall();
         let file = PartFile::create(&PartSpec {
             path: &path,
-            number: self.number + 1,
+            number: self.number,
             wall: begun,
             reserve: self.options.reserve,
             tracks: &movie,
         })?;
-        self.number += 1;
-        self.manifest.push(&path, at, None);
+        self.manifest.push(&path, waiting.at, None);
         if self.number > 1 {
-            self.manifest.write(&Manifest::path_for(&self.options.path))?;
+            match self.manifest.write(&Manifest::path_for(&self.options.path)) {
+                // It is written at the end, too.
+                Err(error) if is_full(&error) => {
+                    tracing::warn!(error = %error.report(), "the list of parts waits")
+                }
+                written => written?,
+            }
         }
         let writer = PartWriter::new(file, Arc::clone(&disk));
-        self.current = Some(Part {
+        Ok(Part {
             writer,
             _disk: disk,
             path,
-            at,
+            at: waiting.at,
             begun,
-            tracks,
+            tracks: Vec::new(),
             sequence: 0,
             full_told: false,
             still: None,
-        });
-        Ok(())
+        })
+    }
+
+    /// Refuses a folder that is not the one in which the recording began.
+    fn check_folder(&mut self, path: &Path) -> Result<()> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let about = parent
+            .metadata()
+            .map_err(|e| Error::storage(format!("look at the folder {}", parent.display()), e))?;
+        let here = (about.dev(), about.ino());
+        if *self.folder.get_or_insert(here) == here {
+            return Ok(());
+        }
+        let text = format!("{} is another folder now: is its disk mounted?", parent.display());
+        Err(Error::new(ErrorKind::Storage, text))
     }
 
     /// A track joins the part that grows.
     pub(super) fn add_track(&mut self, track: PartTrack) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.tracks.push(track);
+            return;
+        }
         if let Some(part) = &mut self.current {
             part.writer.note(Record::Track {
                 track: track.movie.clone(),
@@ -170,6 +242,9 @@ impl Sink {
 
     /// Hands a fragment to the disk. False when the disk did not take it within ten seconds, or before `stopped`.
     pub(super) fn write(&mut self, cut: Cut, stopped: &dyn Fn() -> bool, full: &dyn Fn()) -> Result<bool> {
+        if self.waiting.is_some() && !self.begin_late(&cut, stopped, full)? {
+            return Ok(false);
+        }
         let Some(part) = &mut self.current else {
             return Ok(true);
         };
@@ -178,13 +253,14 @@ impl Sink {
         let wall = self.options.clock.wall();
         let mut waited = Duration::ZERO;
         loop {
-            match part.writer.submit(fragment, wall, self.options.buffer, SLICE)? {
-                None => return Ok(true),
-                Some(back) => fragment = back,
-            }
+            let taken = part.writer.submit(fragment, wall, self.options.buffer, SLICE)?;
             if part.writer.is_full() && !part.full_told {
                 part.full_told = true;
                 full();
+            }
+            match taken {
+                None => return Ok(true),
+                Some(back) => fragment = back,
             }
             waited += SLICE;
             if waited >= PATIENCE || stopped() {
@@ -193,15 +269,49 @@ impl Sink {
         }
     }
 
+    /// Begins the part that waits with `cut`, when there is room within ten seconds and it can be decoded from there.
+    fn begin_late(&mut self, cut: &Cut, stopped: &dyn Fn() -> bool, full: &dyn Fn()) -> Result<bool> {
+        full();
+        let kinds = self
+            .waiting
+            .as_ref()
+            .map(|waiting| waiting.tracks.as_slice())
+            .unwrap_or_default();
+        let is_video = |id| {
+            kinds
+                .iter()
+                .any(|track| track.movie.id == id && track.movie.kind == Kind::Video)
+        };
+        let has_video = kinds.iter().any(|track| track.movie.kind == Kind::Video);
+        let first = cut
+            .runs
+            .iter()
+            .find(|run| is_video(run.track))
+            .and_then(|run| run.rows.first());
+        if has_video && !first.is_some_and(|row| row.sync) {
+            return Ok(false);
+        }
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.create() {
+                Ok(()) => return Ok(true),
+                Err(error) if !is_full(&error) => return Err(error),
+                Err(_) => {}
+            }
+            if waited >= PATIENCE || stopped() {
+                return Ok(false);
+            }
+            self.options.clock.sleep(SLICE);
+            waited += SLICE;
+        }
+    }
+
     /// How long a fragment is.
     pub(super) fn length_of(&self, cut: &Cut) -> Duration {
+        let growing = self.current.as_ref().map(|part| part.tracks.as_slice());
+        let waiting = self.waiting.as_ref().map(|waiting| waiting.tracks.as_slice());
         let found = cut.first_run().and_then(|(id, ticks)| {
-            let track = self
-                .current
-                .as_ref()?
-                .tracks
-                .iter()
-                .find(|track| track.movie.id == id)?;
+            let track = growing.or(waiting)?.iter().find(|track| track.movie.id == id)?;
             Some(Ticks(i64::try_from(ticks).unwrap_or(i64::MAX)).to_duration(track.movie.timescale.base()))
         });
         found.unwrap_or_default()
@@ -219,7 +329,10 @@ impl Sink {
     /// What a crash right now would leave.
     pub(super) fn durable(&self) -> Safe {
         let Some(part) = &self.current else {
-            return self.before;
+            return Safe {
+                disk_full: self.waiting.is_some(),
+                ..self.before
+            };
         };
         let durable = part.writer.durable();
         let mut length = Duration::ZERO;
@@ -309,6 +422,7 @@ impl Sink {
         let Some(part) = self.current.take() else {
             return Ok(());
         };
+        self.waiting = None;
         self.before = Safe {
             disk_full: false,
             ..safe
@@ -357,6 +471,7 @@ fn put_in_front(
     observer: &dyn Fn(Method, Step),
 ) -> Result<Option<PartReport>, (Option<Box<PartReport>>, Error)> {
     let mut file = part.writer.file();
+    file.check_place().map_err(|error| (None, error))?;
     let mut gathered = match gather(file.journal_path()) {
         Ok(Some(gathered)) => gathered,
         Ok(None) => {

@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 const FOLDERS: &[&str] = &["temp", "audio", "thumbnails", "images", "trash"];
 
 /// Names the storage folder, so that another one at its place is noticed.
-const TOKEN: &str = ".mediastack-storage";
+pub(crate) const TOKEN: &str = ".mediastack-storage";
 
 /// The server's hold on its folders; one server at a time has it.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Folders {
             .open(&path)
             .with_context(|| format!("open {}", path.display()))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            bail!("{} is in use by another server", data.display());
+            bail!("{} is in use by a running server", data.display());
         }
         let token = token(storage)?;
         for name in FOLDERS {
@@ -55,6 +55,22 @@ impl Folders {
             device,
             _lock: lock,
         })
+    }
+
+    /// Takes hold of folders that are there; makes none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when one is missing.
+    pub(crate) fn open_existing(data: &Path, storage: &Path) -> Result<Self> {
+        for folder in [data, storage] {
+            if !folder.is_dir() {
+                bail!("{} is not there: is its disk mounted?", folder.display());
+            }
+        }
+        if !storage.join(TOKEN).exists() {
+            bail!("{} is no storage folder: it has no {TOKEN}", storage.display());
+        }
+        Self::open(data, storage)
     }
 
     /// The storage folder, absolute.

@@ -24,6 +24,7 @@ use crate::service::checks::Checks;
 use crate::service::codes::Codes;
 use crate::service::events::Events;
 use crate::service::extras::Extras;
+use crate::service::fsck::orphans;
 use crate::service::jobs::{Jobs, WORKERS};
 use crate::service::keys::Keys;
 use crate::service::library::Library;
@@ -40,10 +41,11 @@ use crate::service::trash::Trash;
 use crate::service::uploads::Uploads;
 use crate::service::webhooks::{self, Webhooks};
 use crate::store::Store;
+use crate::store::tasks::Task;
 use crate::vod::files::Folder;
 use crate::worker::Workers;
 
-pub(crate) use folder::{Folders, server_key};
+pub(crate) use folder::{Folders, TOKEN, server_key};
 
 /// Everything that requests need.
 pub(crate) struct App {
@@ -96,6 +98,8 @@ pub(crate) struct App {
     /// What is removed by itself.
     pub(crate) retention: Arc<Retention>,
     remover: Remover,
+    /// Media without a row is made into items by one request at a time.
+    pub(crate) importing: tokio::sync::Mutex<()>,
     /// Networks that the log said of that they are refused.
     pub(crate) refused: Limiter<IpAddr>,
 }
@@ -196,6 +200,7 @@ impl App {
             webhooks,
             retention,
             remover,
+            importing: tokio::sync::Mutex::default(),
             refused: Limiter::new("log", NonZeroU32::MIN, TOLD),
         }))
     }
@@ -229,7 +234,8 @@ impl App {
         let keeping = tokio::spawn(keep_house(Arc::clone(&self)));
         let retention = Arc::clone(&self.retention);
         let retaining = tokio::spawn(async move { retention.keep().await });
-        let resumed = tokio::spawn(Arc::clone(&self.recordings).resume(left));
+        let resumed = tokio::spawn(Arc::clone(&self).resume(left));
+        let tending = tokio::spawn(Arc::clone(&self.recordings).tend(self.stopping.clone()));
         let starter = Arc::new(Arc::clone(&self.recordings));
         let scheduled = tokio::spawn(Arc::clone(&self.schedules).run(starter, self.stopping.clone()));
         let watched = tokio::spawn(Arc::clone(&self.monitor).run(self.stopping.clone()));
@@ -252,6 +258,7 @@ impl App {
         watched.await?;
         scheduled.await?;
         resumed.await?;
+        tending.await?;
         served.await?;
         counting.await?;
         keeping.await?;
@@ -263,6 +270,22 @@ impl App {
         spacing.await?;
         self.store.close().await;
         Ok(())
+    }
+}
+
+impl App {
+    /// Goes on with what an earlier run left, and tells of media that no row names.
+    async fn resume(self: Arc<Self>, left: Vec<Task>) {
+        Arc::clone(&self.recordings).resume(left).await;
+        match orphans::find(&self.store, &self.folders).await {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => tracing::warn!(
+                "{} files in the storage folder have no row in the database, which may be older than they are. Nothing happens to them. \
+                 POST /api/system/orphans/import makes items of them, and so does `mediastack fsck --import-orphans` while no server runs",
+                found.len()
+            ),
+            Err(fault) => tracing::warn!("files without a row can't be looked for: {fault:?}"),
+        }
     }
 }
 
@@ -345,7 +368,7 @@ async fn count_views(library: Arc<Library>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Checks that the storage folder is the one that the database knows: with another disk in its place every video would seem lost.
-async fn same_storage(store: &Store, folders: &Folders) -> Result<()> {
+pub(crate) async fn same_storage(store: &Store, folders: &Folders) -> Result<()> {
     const NAME: &str = "storage_id";
     match store.setting(NAME).await? {
         Some(known) => anyhow::ensure!(

@@ -5,6 +5,9 @@ use mediacore::ErrorKind;
 /// Everything went well.
 pub(crate) const SUCCESS: u8 = 0;
 
+/// Database and files do not agree.
+pub(crate) const DIFFERS: u8 = 11;
+
 /// The table, for `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -18,6 +21,7 @@ Exit codes:
   8    timed out
   9    larger than a limit
   10   storage: disk full, broken or read-only
+  11   `fsck` found that database and files do not agree, and did not repair all of it
   70   a defect of this program
   130  cancelled; a second signal ends `record` at once with this code, and `recover` finishes the file";
 

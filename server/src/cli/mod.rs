@@ -5,6 +5,7 @@ mod audio;
 mod clip;
 mod duration;
 mod exit;
+mod fsck;
 mod hooks;
 mod import;
 mod json;
@@ -62,6 +63,7 @@ enum Command {
     Config(serve::ConfigArguments),
     User(user::Arguments),
     Import(import::Arguments),
+    Fsck(fsck::Arguments),
     /// Print the OpenAPI document of the REST API
     Openapi,
     /// Read media for a server that asks on standard input
@@ -112,6 +114,7 @@ fn run(cli: Cli) -> Result<Answer> {
         Command::Config(arguments) => serve::config(&arguments),
         Command::User(arguments) => user::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Fsck(arguments) => fsck::run(&arguments),
         Command::Openapi => serve::openapi(),
         Command::Worker => {
             crate::worker::main();

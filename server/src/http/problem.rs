@@ -15,6 +15,9 @@ use crate::fault::Fault;
 /// The MIME type of a problem.
 const TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// Seconds after which a part that is away is asked again.
+const SOON: HeaderValue = HeaderValue::from_static("5");
+
 /// Why a request was refused (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema, utoipa::ToResponse)]
 #[response(
@@ -93,6 +96,9 @@ impl IntoResponse for Fault {
             Self::TooMany(wait) => {
                 let value = HeaderValue::from(wait.as_secs().max(1));
                 response.headers_mut().insert(header::RETRY_AFTER, value);
+            }
+            Self::Unavailable(_) => {
+                response.headers_mut().insert(header::RETRY_AFTER, SOON);
             }
             _ => {}
         }

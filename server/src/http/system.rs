@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::domain::time::Micros;
 use crate::fault::Fault;
 use crate::log::{Level, Line, Wanted};
+use crate::service::fsck::orphans::{self as found, Orphan};
 use crate::service::monitor::{self, Point};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -27,6 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(history))
         .routes(routes!(info))
         .routes(routes!(logs))
+        .routes(routes!(orphans))
+        .routes(routes!(import_orphans))
 }
 
 /// What the machine does. Percentages are 0 to 100; the disk is that of the storage folder.
@@ -221,4 +224,31 @@ async fn logs(
     let lines = app.lines.lines(&wanted);
     let lines: Vec<&Line> = lines.iter().map(Arc::as_ref).collect();
     Ok(axum::Json(lines).into_response())
+}
+
+/// Media in the storage folder that no row of the database names, because the database was lost or is an older one. Nothing removes it.
+#[utoipa::path(get, path = "/api/system/orphans", tag = "system", security(("bearer" = [])),
+    responses((status = 200, body = Vec<Orphan>), (status = 401, response = Problem)))]
+async fn orphans(State(app): State<Arc<App>>, _admin: Admin) -> Result<axum::Json<Vec<Orphan>>, Fault> {
+    Ok(axum::Json(found::find(&app.store, &app.folders).await?))
+}
+
+/// What was made of media that no row named.
+#[derive(Debug, Serialize, ToSchema)]
+struct ImportedView {
+    /// Its videos, which wait for a review.
+    video_ids: Vec<i64>,
+}
+
+/// Makes videos of media that no row names, to be reviewed: with the source, the category and the time that are written beside it.
+#[utoipa::path(post, path = "/api/system/orphans/import", tag = "system", security(("bearer" = [])),
+    responses((status = 200, body = ImportedView), (status = 401, response = Problem)))]
+async fn import_orphans(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+) -> Result<axum::Json<ImportedView>, Fault> {
+    let _one = app.importing.lock().await;
+    let video_ids = found::import(&app.store, &app.folders, &app.recordings).await?;
+    app.jobs.wake();
+    Ok(axum::Json(ImportedView { video_ids }))
 }

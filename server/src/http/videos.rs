@@ -87,6 +87,8 @@ pub(super) struct VideoView {
     locked: bool,
     /// No rule of retention removes it.
     is_protected: bool,
+    /// Since when its media is known to be gone; null while it is there.
+    missing_since: Option<Micros>,
     /// The video that it is a span of.
     clip_of: Option<i64>,
     /// What it holds: kind, codec, width, height, fps, …
@@ -138,6 +140,7 @@ impl From<&Listed> for VideoView {
                 .collect(),
             locked: listed.locked,
             is_protected: video.is_protected,
+            missing_since: video.missing_since,
             clip_of: video.clip_of,
             tracks: json(&video.tracks),
             gaps: json(&video.gaps),

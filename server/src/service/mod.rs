@@ -7,6 +7,7 @@ pub(crate) mod checks;
 pub(crate) mod codes;
 pub(crate) mod events;
 pub(crate) mod extras;
+pub(crate) mod fsck;
 pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod keys;

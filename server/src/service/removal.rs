@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::events::{Event, Events};
 use super::jobs::{Jobs, path_of};
 use super::playback::Playback;
+use super::recordings::beside;
 use crate::app::Folders;
 use crate::domain::status::RemovalReason;
 use crate::domain::time::Micros;
@@ -148,12 +149,15 @@ fn unlink(storage: &Path, names: &[String]) -> bool {
         let Some(path) = path_of(storage, name) else {
             continue;
         };
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!("{name} can't be removed yet: {error}");
-                all = false;
+        // What is written beside a recording goes after it: without its file it says nothing.
+        for path in std::iter::once(path.clone()).chain(beside::path_of(&path)) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    tracing::warn!("{name} can't be removed yet: {error}");
+                    all = false;
+                }
+                _ => folders.extend(path.parent().map(Path::to_path_buf)),
             }
-            _ => folders.extend(path.parent().map(Path::to_path_buf)),
         }
     }
     let synced = |folder: &PathBuf| std::fs::File::open(folder).and_then(|folder| folder.sync_all());

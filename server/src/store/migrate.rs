@@ -24,6 +24,11 @@ const FILES: &[(i64, &str, &str)] = &[
         "media_times",
         include_str!("../../../migrations/0004_media_times.sql"),
     ),
+    (
+        5,
+        "missing media",
+        include_str!("../../../migrations/0005_missing_media.sql"),
+    ),
 ];
 
 #[derive(Clone, Copy)]

@@ -40,6 +40,7 @@ macro_rules! write {
 pub(crate) mod admins;
 pub(crate) mod catalogue;
 pub(crate) mod categories;
+pub(crate) mod check;
 pub(crate) mod codes;
 pub(crate) mod effects;
 pub(crate) mod extras;
@@ -85,6 +86,17 @@ const BUSY: Duration = Duration::from_secs(10);
 /// How long a statement waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
+/// How long a database that another program has locked is waited for at the start.
+const LOCKED_AT_START: Duration = Duration::from_secs(60);
+
+/// Whether opening failed because the database is locked.
+fn was_away(error: &anyhow::Error) -> bool {
+    let locked = |error: &sqlx::Error| matches!(sqlite_code(error), Some(BUSY_CODE | LOCKED));
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<sqlx::Error>().is_some_and(locked))
+}
+
 impl Store {
     /// Opens the database at `url` (`sqlite:PATH`, `postgres://…`), makes it when it is a SQLite file that is not there,
     /// and brings its tables up to date. The contract's `sqlite+aiosqlite:///PATH` is understood.
@@ -92,6 +104,20 @@ impl Store {
     /// # Errors
     /// A URL of another engine, a database that can't be opened, or that a newer version of this program wrote.
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+        let begun = std::time::Instant::now();
+        loop {
+            match Self::open_now(url).await {
+                // Another program holds it for a moment: a copy is being made, or it is being looked at.
+                Err(error) if begun.elapsed() < LOCKED_AT_START && was_away(&error) => {
+                    tracing::warn!("the database is waited for: {error:#}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn open_now(url: &str) -> anyhow::Result<Self> {
         let store = Self::connect(url).await?;
         store.migrate().await?;
         Ok(store)
@@ -198,6 +224,49 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.is_unique_violation())
+}
+
+/// Whether a statement failed because the database is away for now: locked by another program, restarting, or on a disk that fails.
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(told) => match sqlite_code(error) {
+            Some(code) => matches!(code, BUSY_CODE | LOCKED | READ_ONLY | IO | FULL | CANT_OPEN),
+            // Of PostgreSQL: the connection, what it has, that it stops or starts.
+            None => told.code().is_some_and(|code| {
+                ["08", "53", "57P", "55P03"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+            }),
+        },
+        _ => false,
+    }
+}
+
+/// Whether a statement failed because the disk of the database is full.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    sqlite_code(error) == Some(FULL)
+        || error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .as_deref()
+            == Some("53100")
+}
+
+/// SQLite's primary result codes.
+const BUSY_CODE: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const IO: i32 = 10;
+const FULL: i32 = 13;
+const CANT_OPEN: i32 = 14;
+
+/// The primary result code of an error of SQLite.
+fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
+    let error = error.as_database_error()?;
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    // The extended code has more in its upper bits.
+    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
 }
 
 #[cfg(test)]

@@ -54,6 +54,17 @@ impl Store {
         read!(self, pool => sqlx::query_as(sql()).fetch_all(pool).await)
     }
 
+    /// The source of this number and name; or else the only one of this name.
+    pub(crate) async fn source_like(&self, id: Option<i64>, name: &str) -> Result<Option<i64>> {
+        let sql = "SELECT id FROM sources WHERE name = $1 ORDER BY id";
+        let named: Vec<i64> = read!(self, pool => sqlx::query_scalar(sql).bind(name).fetch_all(pool).await)?;
+        Ok(match (named.as_slice(), id) {
+            (all, Some(id)) if all.contains(&id) => Some(id),
+            ([one], _) => Some(*one),
+            _ => None,
+        })
+    }
+
     /// One source.
     pub(crate) async fn source(&self, id: i64) -> Result<Option<Source>> {
         let sql = || sqlx::AssertSqlSafe(format!("{SELECT} WHERE s.id = $1"));

@@ -53,6 +53,15 @@ pub(crate) struct NewTask {
     pub(crate) file_name: String,
 }
 
+/// A recording that was found, for which there is no task.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) source_name: String,
+    pub(crate) file_name: String,
+    pub(crate) continues_id: Option<i64>,
+    pub(crate) started_at: Option<Micros>,
+}
+
 /// How a task ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
@@ -65,6 +74,10 @@ pub(crate) struct Ending {
     pub(crate) error_message: Option<String>,
     /// When the last media that is there came.
     pub(crate) last_media_at: Option<Micros>,
+    /// The source of a recording that was found, whose task has none.
+    pub(crate) source_id: Option<i64>,
+    /// When it ended; `None` is now.
+    pub(crate) ended_at: Option<Micros>,
 }
 
 /// Something that happened during a task.
@@ -110,9 +123,23 @@ impl Store {
     }
 
     /// Makes a task of no source for a file that was found.
-    pub(crate) async fn add_orphan_task(&self, name: &str, file_name: &str) -> Result<Task> {
-        let sql = "INSERT INTO tasks (source_name, file_name, status, created_at, updated_at) VALUES ($1, $2, 'pending', $3, $3) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql).bind(name).bind(file_name).bind(Micros::now()).fetch_one(pool).await)
+    pub(crate) async fn add_orphan_task(&self, found: &Found) -> Result<Task> {
+        let sql = "INSERT INTO tasks (source_name, file_name, continues_id, started_at, status, created_at, updated_at) \
+                   VALUES ($1, $2, $3, $4, 'pending', $5, $5) RETURNING *";
+        write!(self, pool => sqlx::query_as(sql)
+            .bind(&found.source_name)
+            .bind(&found.file_name)
+            .bind(found.continues_id)
+            .bind(found.started_at)
+            .bind(Micros::now())
+            .fetch_one(pool)
+            .await)
+    }
+
+    /// The first of the chain of tasks that the file belongs to.
+    pub(crate) async fn task_of_file(&self, name: &str) -> Result<Option<i64>> {
+        let sql = "SELECT COALESCE(continues_id, id) FROM tasks WHERE file_name = $1 ORDER BY id LIMIT 1";
+        read!(self, pool => sqlx::query_scalar(sql).bind(name).fetch_optional(pool).await)
     }
 
     /// One task.
@@ -206,16 +233,18 @@ impl Store {
         behind: Option<(i64, &str)>,
     ) -> Result<Option<i64>> {
         let end = "UPDATE tasks SET status = $2, file_size = $3, duration_us = $4, reconnects = $5, gaps = $6, error_message = $7, \
-                   ended_at = $8, updated_at = $8, last_media_at = $9 WHERE id = $1 AND status IN ('pending', 'recording')";
+                   ended_at = $8, updated_at = $10, last_media_at = $9, source_id = COALESCE(source_id, $11) \
+                   WHERE id = $1 AND status IN ('pending', 'recording')";
         let add = "INSERT INTO videos (task_id, category_id, title, description, file_name, file_size, duration_us, \
                    source_type, file_type, status, tracks, gaps, created_at, updated_at, recorded_at, source_id) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12, $12, \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11, $12, $12, $13, \
                    (SELECT source_id FROM tasks WHERE id = $1)) RETURNING id";
         let extend = "UPDATE videos SET file_name = $2, file_size = COALESCE(file_size, 0) + $3, duration_us = COALESCE(duration_us, 0) + $4, \
-                      gaps = $5, recorded_at = $6, updated_at = $6 WHERE id = $1";
+                      gaps = $5, recorded_at = $7, updated_at = $6 WHERE id = $1";
         let part = "INSERT INTO video_parts (video_id, position, file_name, file_size, duration_us) \
                     VALUES ($1, (SELECT COUNT(*) FROM video_parts WHERE video_id = $1), $2, $3, $4)";
         let now = Micros::now();
+        let ended = ending.ended_at.unwrap_or(now);
         write!(self, pool => {
             let mut tx = pool.begin().await?;
             let done = sqlx::query(end)
@@ -226,13 +255,15 @@ impl Store {
                 .bind(ending.reconnects)
                 .bind(&ending.gaps)
                 .bind(&ending.error_message)
-                .bind(now)
+                .bind(ended)
                 .bind(ending.last_media_at)
+                .bind(now)
+                .bind(ending.source_id)
                 .execute(&mut *tx)
                 .await?;
-            let ended = done.rows_affected() == 1;
-            let told = outbox::topic_of_end(ending.status).filter(|_| ended);
-            let Some(video) = video.filter(|_| ended) else {
+            let is_first = done.rows_affected() == 1;
+            let told = outbox::topic_of_end(ending.status).filter(|_| is_first);
+            let Some(video) = video.filter(|_| is_first) else {
                 if let Some(topic) = told {
                     tell!(tx, topic, outbox::Task, id);
                 }
@@ -254,6 +285,7 @@ impl Store {
                         .bind(video.duration_us.unwrap_or(0))
                         .bind(&video.gaps)
                         .bind(now)
+                        .bind(ended)
                         .execute(&mut *tx)
                         .await?;
                     video_id
@@ -271,6 +303,7 @@ impl Store {
                     .bind(&video.tracks)
                     .bind(&video.gaps)
                     .bind(now)
+                    .bind(ended)
                     .fetch_one(&mut *tx)
                     .await?,
             };

@@ -33,6 +33,8 @@ pub(crate) struct Video {
     pub(crate) deleted_at: Option<Micros>,
     /// No rule removes it.
     pub(crate) is_protected: bool,
+    /// A check found its media gone, then.
+    pub(crate) missing_since: Option<Micros>,
     pub(crate) created_at: Micros,
     pub(crate) updated_at: Micros,
 }

@@ -21,6 +21,10 @@ describe('what needs a person', () => {
     expect(words({ status: status(50, 5) })).toEqual(['filling']);
     expect(words({ status: status(50, 100) })).toEqual([]);
   });
+  it('tells of files that have no row', () => {
+    expect(words({ orphans: 2, toReview: 1 })).toEqual(['orphans', 'review']);
+    expect(words({ orphans: 0 })).toEqual([]);
+  });
   it('forgets what is long ago', () => {
     expect(words({ failed: [task(1, before), task(2, after)], jobs: [{ id: 1, status: 'failed', kind: 'audio', updated_at: before } as Job] })).toEqual(['failed']);
   });

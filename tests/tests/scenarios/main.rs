@@ -33,6 +33,7 @@ mod serve_contract_tasks;
 mod serve_contract_uploads;
 mod serve_contract_videos;
 mod serve_existing_ui;
+mod serve_fsck;
 mod serve_library;
 mod serve_life;
 mod serve_operations;

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Failure;
 use super::run::{Done, Run};
 use super::source::path_of;
+use crate::service::recordings::beside;
 
 /// What is to be removed.
 #[derive(Debug, Deserialize, Serialize)]
@@ -33,7 +34,8 @@ pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
         paths.push(trash(run.storage(), name));
     }
     tokio::task::spawn_blocking(move || {
-        for path in paths {
+        let with_beside = |path: PathBuf| beside::path_of(&path).into_iter().chain([path]);
+        for path in paths.into_iter().flat_map(with_beside) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -59,5 +61,12 @@ pub(super) fn to_trash(storage: &Path, name: &str) {
         && error.kind() != ErrorKind::NotFound
     {
         tracing::warn!("{name} can't be moved into the trash: {error}");
+        return;
+    }
+    if let (Some(from), Some(to)) = (beside::path_of(&path), beside::path_of(&trash(storage, name)))
+        && let Err(error) = fs::rename(from, to)
+        && error.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!("what is written beside {name} stays where it is: {error}");
     }
 }

@@ -4,12 +4,16 @@
 //! start ─▶ task row (pending) ─▶ Recorder's thread ─▶ watched 4 × a second ─▶ report ─▶ task row and video, together ─▶ thumbnail job
 //! ```
 //! A row changes by compare-and-set; one source has one active recording, which the database itself holds true. What a crash leaves is
-//! finished at the next start ([`restart`]).
+//! finished at the next start ([`restart`]). A database that is away does not hold up a recording: what happens to it is told when the
+//! database is there again ([`notes`]), and what it is stands beside its file ([`beside`]).
 
+pub(crate) mod beside;
 mod live;
+mod notes;
 mod outcome;
 mod restart;
 mod still;
+mod tend;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,6 +28,9 @@ use mediacore::record::{
 use mediacore::source::{self, Egress, RtspTransport, SourceUrl};
 use tokio::sync::{Notify, watch};
 
+use beside::{Beside, Named};
+use notes::Note;
+
 use super::events::{Event, Events};
 use crate::app::Folders;
 use crate::domain::status::TaskStatus;
@@ -37,7 +44,7 @@ use crate::worker::Workers;
 
 pub(crate) use live::{Live, State};
 pub(crate) use outcome::DEFAULT_CATEGORY;
-pub(crate) use restart::probed;
+pub(crate) use restart::{base_of, probed};
 pub(crate) use still::Picture;
 
 /// How often a recording is looked at.
@@ -51,6 +58,9 @@ const AWAY: Duration = Duration::from_secs(600);
 
 /// Events of one recording that are kept.
 const MAX_EVENTS: usize = 1000;
+
+/// How long a person who stops a recording waits for its row.
+const STOPPED: Duration = Duration::from_secs(30);
 
 /// The recordings that are going on, and how new ones start.
 pub(crate) struct Recordings {
@@ -168,6 +178,7 @@ impl Recordings {
                 false => error.into(),
             })?;
         let path = self.folders.storage().join(&file_name);
+        self.write_beside(&source, &task).await;
         let started = self.launch(&source, &url, path, &task).await;
         match started {
             Ok(recording) => {
@@ -180,6 +191,43 @@ impl Recordings {
                 ENDED.count(ending.status.as_str());
                 Err(fault)
             }
+        }
+    }
+
+    /// Writes what the recording is beside its file. It goes on without that: only a lost database would miss it.
+    async fn write_beside(&self, source: &Source, task: &Task) {
+        let category = source.category_id.zip(source.category_name.clone());
+        let category = category.map(|(id, name)| Named { id, name });
+        let before = match task.continues_id {
+            Some(id) => self.store.task(id).await.ok().flatten(),
+            None => None,
+        };
+        let beside = Beside::of(task, category, before.and_then(|before| before.file_name));
+        self.change_beside(task, move |_| Some(beside)).await;
+    }
+
+    /// Writes beside the file of `task` what `change` makes of what is there.
+    async fn change_beside(
+        &self,
+        task: &Task,
+        change: impl FnOnce(Option<Beside>) -> Option<Beside> + Send + 'static,
+    ) {
+        let Some(name) = &task.file_name else { return };
+        let (path, folders) = (self.folders.storage().join(name), Arc::clone(&self.folders));
+        let written = tokio::task::spawn_blocking(move || {
+            // Not where a disk was unmounted.
+            folders.check()?;
+            match change(Beside::read(&path)) {
+                Some(beside) => beside.write(&path).map_err(anyhow::Error::from),
+                None => Ok(()),
+            }
+        })
+        .await;
+        if let Err(error) = written.map_err(anyhow::Error::from).flatten() {
+            tracing::warn!(
+                "what task {} is can't be written beside its file: {error:#}",
+                task.id
+            );
         }
     }
 
@@ -240,8 +288,8 @@ impl Recordings {
         });
     }
 
-    async fn follow(&self, source: &Source, active: &Arc<Active>, recording: Recording) -> Task {
-        let id = active.task.id;
+    async fn follow(self: &Arc<Self>, source: &Source, active: &Arc<Active>, recording: Recording) -> Task {
+        let (notes, writing) = self.write_notes(&active.task);
         let mut begun = false;
         let mut noted = 0;
         let mut on_time = false;
@@ -258,26 +306,12 @@ impl Recordings {
             lock(&active.live).update(&now);
             if !happened.is_empty() && noted < MAX_EVENTS {
                 noted += happened.len();
-                if let Err(error) = self.store.add_task_events(id, &happened).await {
-                    tracing::warn!("events of task {id} are lost: {error}");
-                }
+                // The other end lasts until this one is gone.
+                let _ = notes.send(Note::Events(happened));
             }
             if !begun && now.durable_bytes > 0 {
                 begun = true;
-                match self
-                    .store
-                    .move_task(id, TaskStatus::Pending, TaskStatus::Recording)
-                    .await
-                {
-                    Ok(_) => {
-                        self.begun(&active.task, now.first_came).await;
-                        self.tell(&active.task, TaskStatus::Recording);
-                    }
-                    Err(error) => {
-                        tracing::error!("task {id} can't be shown as recording: {error}");
-                        begun = false;
-                    }
-                }
+                let _ = notes.send(Note::Begun(now.first_came));
             }
             if recording.is_over() {
                 break;
@@ -289,9 +323,19 @@ impl Recordings {
         }
         let waited = tokio::task::spawn_blocking(move || recording.wait()).await;
         match waited {
-            Ok(report) => self.conclude(source, &active.task, &report, on_time).await,
+            Ok(report) => {
+                if let Some(event) = failed(&report) {
+                    let _ = notes.send(Note::Events(vec![event]));
+                }
+                drop(notes);
+                self.conclude(source, &active.task, &report, on_time, writing)
+                    .await
+            }
             Err(error) => {
-                tracing::error!("the end of task {id} is unknown until the next start: {error}");
+                tracing::error!(
+                    "the end of task {} is unknown until the next start: {error}",
+                    active.task.id
+                );
                 active.task.clone()
             }
         }
@@ -330,7 +374,12 @@ impl Recordings {
         let active = lock(&self.active).get(&source_id).cloned();
         let active = active.ok_or_else(|| Fault::bad("No active recording for this source"))?;
         self.store.note_task_stop(active.task.id).await?;
-        Ok(Self::end(&active).await)
+        let ended = tokio::time::timeout(STOPPED, Self::end(&active)).await;
+        ended.map_err(|_| {
+            Fault::Unavailable(
+                "The recording is stopped; its end waits for the disk or the database".to_owned(),
+            )
+        })
     }
 
     async fn end(active: &Active) -> Task {
@@ -369,6 +418,11 @@ impl Recordings {
         }
     }
 
+    /// Nothing new starts.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// What is being recorded now, by the number of the task.
     pub(crate) fn live(&self) -> Vec<Live> {
         let mut all: Vec<Live> = lock(&self.active)
@@ -398,6 +452,16 @@ impl Recordings {
             self.events.tell(Event::SourceChanged { source_id });
         }
     }
+}
+
+/// What is told of a recording that the disk ended.
+fn failed(report: &record::Report) -> Option<TaskEvent> {
+    let error = report.error.as_ref()?;
+    (report.end == record::End::Storage || error.kind() == mediacore::ErrorKind::Storage).then(|| TaskEvent {
+        happened_at: Micros::now(),
+        kind: "storage".to_owned(),
+        message: format!("the disk failed: {}", error.report()),
+    })
 }
 
 /// What is worth keeping of what happens to a recording.

@@ -8,8 +8,10 @@ use mediacore::codec::Media;
 use mediacore::record::manifest::{Manifest, ManifestPart};
 use mediacore::record::{Came, End, Gap, Report, Status, TrackReport};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::Recordings;
+use super::beside::{Beside, Ended};
 use crate::domain::status::{FileType, SourceType, TaskStatus};
 use crate::domain::time::Micros;
 use crate::fault::{Fault, blocking};
@@ -24,7 +26,7 @@ pub(crate) const DEFAULT_CATEGORY: &str = "未分类";
 /// Why a recording that goes on after a restart misses media.
 pub(super) const RESTARTED: &str = "the server was restarted";
 
-/// Pauses between the tries to tell the database how a recording ended: six minutes in all.
+/// Pauses between the first tries to tell the database how a recording ended: six minutes in all.
 const SETTLE_PAUSES: [Duration; 8] = [
     Duration::from_millis(100),
     Duration::from_secs(1),
@@ -35,6 +37,9 @@ const SETTLE_PAUSES: [Duration; 8] = [
     Duration::from_secs(120),
     Duration::from_secs(120),
 ];
+
+/// The pause between later ones.
+const SETTLE_LATER: Duration = Duration::from_secs(120);
 
 /// A file that was recorded.
 #[derive(Clone, Debug)]
@@ -56,6 +61,10 @@ pub(super) struct Outcome {
     pub(super) error: Option<String>,
     /// When the first and the last of it came.
     pub(super) came: Option<(Micros, Micros)>,
+    /// The source of a recording that was found, whose task has none.
+    pub(super) source_id: Option<i64>,
+    /// When a recording that was found ended.
+    pub(super) ended_at: Option<Micros>,
 }
 
 impl Ending {
@@ -69,6 +78,8 @@ impl Ending {
             gaps: "[]".to_owned(),
             error_message: Some(why),
             last_media_at: None,
+            source_id: None,
+            ended_at: None,
         }
     }
 }
@@ -122,6 +133,8 @@ impl Outcome {
                 .filter(|error| error.kind() != mediacore::ErrorKind::Cancelled)
                 .map(mediacore::Error::report),
             came: report.came().map(came),
+            source_id: None,
+            ended_at: None,
         }
     }
 
@@ -170,22 +183,41 @@ fn track(report: &TrackReport) -> Value {
 }
 
 impl Recordings {
-    /// Puts what was recorded into the library; the task as it is then. One that ended `on_time` has all that was asked for.
+    /// Puts what was recorded into the library; the task as it is then. One that ended `on_time` has all that was asked for. First of
+    /// all how it ended is written beside its file; what happened to it is in the database when `notes` is over.
     pub(super) async fn conclude(
         &self,
         source: &Source,
         task: &Task,
         report: &Report,
         on_time: bool,
+        notes: JoinHandle<()>,
     ) -> Task {
         let mut outcome = Outcome::of(report);
         if on_time && report.end == End::Stopped && !outcome.parts.is_empty() {
             outcome.status = TaskStatus::Completed;
         }
+        let recorded = !outcome.parts.is_empty();
+        if recorded {
+            let ended = Ended::of(&outcome);
+            let with = move |beside: Option<Beside>| {
+                let mut beside = beside?;
+                beside.ended = Some(ended);
+                Some(beside)
+            };
+            self.change_beside(task, with).await;
+        }
+        if let Err(error) = notes.await {
+            tracing::error!("what happened to task {} is lost: {error}", task.id);
+        }
         // A database that is away for a while must not keep the source from being recorded again.
-        for pause in SETTLE_PAUSES {
+        let pauses = SETTLE_PAUSES.into_iter().chain(std::iter::repeat(SETTLE_LATER));
+        for pause in pauses {
             match self.settle(source.category_id, task, &outcome).await {
-                Ok(task) => return task,
+                Ok(ended) => {
+                    self.told_beside(task, recorded).await;
+                    return ended;
+                }
                 Err(fault) => tracing::error!("task {} can't be ended in the database: {fault:?}", task.id),
             }
             if self.stopping.load(Ordering::Acquire) {
@@ -195,6 +227,36 @@ impl Recordings {
         }
         // The file and its row are there; the next start puts them together.
         task.clone()
+    }
+
+    /// Notes beside the file that the database knows how the recording ended; of nothing recorded nothing stays.
+    async fn told_beside(&self, task: &Task, recorded: bool) {
+        if recorded {
+            let told = |beside: Option<Beside>| {
+                let mut beside = beside?;
+                beside.ended.as_mut()?.is_told = true;
+                Some(beside)
+            };
+            return self.change_beside(task, told).await;
+        }
+        let path = task
+            .file_name
+            .as_ref()
+            .map(|name| self.folders.storage().join(name));
+        let Some(path) = path else { return };
+        let folders = std::sync::Arc::clone(&self.folders);
+        let removed = blocking(move || {
+            folders.check().map_err(Fault::Internal)?;
+            if !path.exists()
+                && let Some(beside) = super::beside::path_of(&path)
+            {
+                let _ = std::fs::remove_file(beside);
+            }
+            Ok::<_, Fault>(())
+        });
+        if let Err(fault) = removed.await {
+            tracing::warn!("what task {} was stays beside its file: {fault:?}", task.id);
+        }
     }
 
     /// Ends a task in the database with what there is of it.
@@ -228,6 +290,8 @@ impl Recordings {
                 (None, false) => Some("nothing was recorded".to_owned()),
                 (error, _) => error.clone(),
             },
+            source_id: outcome.source_id,
+            ended_at: outcome.ended_at,
         };
         let mut video = None;
         let mut behind = None;
@@ -364,7 +428,13 @@ impl Recordings {
             });
             at += seconds;
         }
-        blocking(move || manifest.write(&path)).await?;
+        let folders = std::sync::Arc::clone(&self.folders);
+        blocking(move || {
+            // Not where a disk was unmounted.
+            folders.check().map_err(Fault::Internal)?;
+            manifest.write(&path).map_err(Fault::from)
+        })
+        .await?;
         Ok(name)
     }
 }

@@ -83,6 +83,8 @@ fn ending() -> Ending {
         gaps: "[]".to_owned(),
         error_message: None,
         last_media_at: None,
+        source_id: None,
+        ended_at: None,
     }
 }
 

@@ -295,6 +295,8 @@ async fn a_recording_that_goes_on_keeps_its_video() {
             gaps: "[]".to_owned(),
             error_message: None,
             last_media_at: None,
+            source_id: None,
+            ended_at: None,
         };
         let task = store.add_task(&new(None)).await.unwrap();
         let video = NewVideo {

@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How late a run without a duration may start.
 const GRACE: Duration = Duration::from_secs(300);
 
+/// How long a start waits for a database or a disk that is away.
+const AWAY: Duration = Duration::from_secs(120);
+
 /// Runs missed in a row that the ledger notes: the newest.
 const MAX_MISSED: usize = 100;
 
@@ -56,10 +59,17 @@ impl Start for Arc<Recordings> {
                 window_end,
                 ..Request::default()
             };
-            match recordings.start(source_id, request).await {
-                Ok(task) => Ok(Started::Task(task.id)),
-                Err(Fault::BadRequest(text)) if text == ALREADY => Ok(Started::Already),
-                Err(fault) => Err(fault),
+            let latest = Micros::now().after(AWAY);
+            loop {
+                match recordings.start(source_id, request.clone()).await {
+                    Ok(task) => return Ok(Started::Task(task.id)),
+                    Err(Fault::BadRequest(text)) if text == ALREADY => return Ok(Started::Already),
+                    Err(Fault::Unavailable(why)) if Micros::now() < latest && !recordings.is_stopping() => {
+                        tracing::warn!("schedule {schedule_id} starts a little later: {why}");
+                        tokio::time::sleep(Duration::from_secs(2)).await;
+                    }
+                    Err(fault) => return Err(fault),
+                }
             }
         })
     }

@@ -147,6 +147,9 @@ impl Uploads {
             }
         };
         if let Some(name) = done {
+            // That it has its name may not be on the disk: the sync after the rename is what failed, or never came.
+            let to = self.0.folders.storage().join(&name);
+            blocking(move || sync_folder(&to).map_err(|error| disk(&error))).await?;
             return Ok((report, name));
         }
         let name = format!("{}.{extension}", uuid::Uuid::now_v7());
@@ -238,8 +241,13 @@ fn look(
 /// Gives a file that is on the disk another name, durably.
 fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::rename(from, to)?;
-    if let Some(folder) = to.parent() {
-        File::open(folder)?.sync_all()?;
+    sync_folder(to)
+}
+
+/// Makes the name of a file durable.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -35,6 +35,7 @@ use crate::worker::Workers;
 pub(crate) use checksum::{ALGORITHMS, Checksum};
 pub(crate) use complete::Completed;
 
+use complete::sync_folder;
 use intake::{End, Intake, disk};
 use turns::Turns;
 
@@ -188,15 +189,19 @@ impl Uploads {
         // The row first: a file without one would stay for ever.
         let upload = self.0.store.add_upload(&new).await?;
         let (path, folders) = (self.temporary(&id), Arc::clone(&self.0.folders));
-        blocking(move || {
+        let made = blocking(move || {
             folders.check().map_err(Fault::Internal)?;
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&path)
-                .map_err(|error| disk(&error))
-        })
-        .await?;
+            let made = OpenOptions::new().write(true).create_new(true).open(&path);
+            made.and_then(|_| sync_folder(&path)).map_err(|error| {
+                let _ = fs::remove_file(&path);
+                disk(&error)
+            })
+        });
+        if let Err(fault) = made.await {
+            // Nobody goes on with it.
+            self.0.store.remove_upload(&id).await?;
+            return Err(fault);
+        }
         Ok(upload)
     }
 
@@ -315,7 +320,9 @@ impl Uploads {
         let name = format!("temp/{}.spool", uuid::Uuid::now_v7());
         let path = self.0.folders.storage().join(name);
         let to = path.clone();
+        let folders = Arc::clone(&self.0.folders);
         let file = blocking(move || {
+            folders.check().map_err(Fault::Internal)?;
             OpenOptions::new()
                 .write(true)
                 .create_new(true)

@@ -59,6 +59,8 @@ fn ending(status: TaskStatus) -> Ending {
         gaps: "[]".to_owned(),
         error_message: None,
         last_media_at: None,
+        source_id: None,
+        ended_at: None,
     }
 }
 

@@ -717,6 +717,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/orphans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Media in the storage folder that no row of the database names, because the database was lost or is an older one. Nothing removes it. */
+        get: operations["system_orphans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/orphans/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes videos of media that no row names, to be reviewed: with the source, the category and the time that are written beside it. */
+        post: operations["system_import_orphans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system/status": {
         parameters: {
             query?: never;
@@ -2098,6 +2132,11 @@ export interface components {
             /** Format: int64 */
             video_id: number;
         };
+        /** @description What was made of media that no row named. */
+        ImportedView: {
+            /** @description Its videos, which wait for a review. */
+            video_ids: number[];
+        };
         /** @description What the server is. */
         InfoView: {
             /** @description `sqlite` or `postgres`. */
@@ -2437,6 +2476,19 @@ export interface components {
             is_active?: boolean;
             /** @description `http` or `https`; user and password are sent as `Basic` credentials. */
             url: string;
+        };
+        /** @description A file, or several that are one recording, without a row. */
+        Orphan: {
+            /** @description The file's name in the storage folder. */
+            file: string;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            /** @description The source that it is a recording of; null when nothing says so. */
+            source_name?: string | null;
+            started_at?: components["schemas"]["Micros"] | null;
         };
         /** @description A change of one's own password. */
         PasswordChange: {
@@ -3159,6 +3211,7 @@ export interface components {
             is_protected: boolean;
             /** @description A viewing code is needed to open it. */
             locked: boolean;
+            missing_since?: components["schemas"]["Micros"] | null;
             reviewed_at?: components["schemas"]["Micros"] | null;
             /** Format: int64 */
             reviewed_by?: number | null;
@@ -4537,6 +4590,46 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
+        };
+    };
+    system_orphans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Orphan"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+        };
+    };
+    system_import_orphans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedView"];
+                };
+            };
+            401: components["responses"]["Problem"];
         };
     };
     system_status: {

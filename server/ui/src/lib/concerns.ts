@@ -23,6 +23,8 @@ export interface Known {
   runs?: readonly Run[];
   jobs?: readonly Job[];
   toReview?: number;
+  /** Files that no row of the database names. */
+  orphans?: number;
 }
 
 /** Fuller than this, in per cent, a disk is told of; and when it fills within these hours. */
@@ -77,6 +79,7 @@ export function concerns(known: Known, since: number): Concern[] {
   if (away.length) {
     all.push({ key: 'offline', tone: 'warn', words: 'offline', values: { n: away.length, names: away.slice(0, 3).map((source) => source.name).join(', ') }, to: { name: 'sources', query: { state: 'offline' } }, past: false });
   }
+  if (known.orphans) all.push({ key: 'orphans', tone: 'warn', words: 'orphans', values: { n: known.orphans }, to: { name: 'system', query: { tab: 'storage' } }, past: false });
   if (known.toReview) all.push({ key: 'review', tone: 'quiet', words: 'review', values: { n: known.toReview }, to: { name: 'library', query: { show: 'pending' } }, past: false });
   const order = { bad: 0, warn: 1, quiet: 2 };
   return all.sort((a, b) => order[a.tone] - order[b.tone]);

@@ -27,6 +27,7 @@ export default {
     notStarted: 'All recordings of “{name}” started | A planned recording of “{name}” did not start | {n} planned recordings of “{name}” did not start',
     job: 'A job failed: {kind}',
     offline: 'No sources are offline | One source is offline: {names} | {n} sources are offline: {names}',
+    orphans: 'Every file has its row | One file in the storage folder has no row in the database: import it | {n} files in the storage folder have no row in the database: import them',
     review: 'Nothing waits for review | 1 video waits for review | {n} videos wait for review',
   },
   job: { thumbnail: 'thumbnail', audio: 'audio extraction', trim: 'trim', import: 'upload', purge: 'emptying the trash' },

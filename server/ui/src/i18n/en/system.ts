@@ -9,6 +9,13 @@ export default {
     full: { hours: 'Full in less than an hour | Full in about an hour, {when} | Full in about {n} hours, {when}', days: 'Full in a day | Full in a day, {when} | Full in about {n} days, {when}' },
     rate: 'Nothing is written | One recording writes {rate}, {day} a day | {n} recordings write {rate}, {day} a day',
   },
+  orphans: {
+    title: 'Files without a row',
+    text: 'The database is new, or older than these files. Nothing happens to them until they are imported: as videos that wait for a review, with their source, category and time.',
+    more: 'and {n} more | and {n} more | and {n} more',
+    take: 'Import',
+    done: 'They are in the library, and wait for a review',
+  },
   tab: { overview: 'Overview', storage: 'Storage', logs: 'Logs', webhooks: 'Webhooks', config: 'Configuration' },
   tile: { cpu: 'Processor', memory: 'Memory', process: 'Memory of MediaStack', network: 'Network', load: 'Load {load}', since: 'Started {when}' },
   throughput: 'Recordings',

@@ -27,6 +27,7 @@ export default {
     notStarted: '“{name}”的计划录制均已开始 | “{name}”的一次计划录制未能开始 | “{name}”的 {n} 次计划录制未能开始',
     job: '后台任务失败：{kind}',
     offline: '没有离线的信号源 | {n} 个信号源离线：{names} | {n} 个信号源离线：{names}',
+    orphans: '所有文件都有记录 | 存储目录中有 {n} 个文件没有数据库记录，可导入 | 存储目录中有 {n} 个文件没有数据库记录，可导入',
     review: '没有待审核的视频 | {n} 个视频待审核 | {n} 个视频待审核',
   },
   job: { thumbnail: '生成封面', audio: '提取音频', trim: '剪辑', import: '导入上传', purge: '清空回收站' },

@@ -9,6 +9,13 @@ export default {
     full: { hours: '不到一小时后写满 | 约 {n} 小时后写满（{when}） | 约 {n} 小时后写满（{when}）', days: '约一天后写满 | 约 {n} 天后写满（{when}） | 约 {n} 天后写满（{when}）' },
     rate: '没有写入 | {n} 路录制写入 {rate}，每天约 {day} | {n} 路录制写入 {rate}，每天约 {day}',
   },
+  orphans: {
+    title: '没有记录的文件',
+    text: '数据库是新的，或比这些文件旧。导入之前不会对它们做任何处理；导入后成为待审核的视频，并保留信号源、分类和时间。',
+    more: '另有 {n} 个 | 另有 {n} 个 | 另有 {n} 个',
+    take: '导入',
+    done: '已导入，等待审核',
+  },
   tab: { overview: '概览', storage: '存储', logs: '日志', webhooks: 'Webhook', config: '配置' },
   tile: { cpu: '处理器', memory: '内存', process: 'MediaStack 占用内存', network: '网络', load: '负载 {load}', since: '{when}启动' },
   throughput: '录制吞吐',

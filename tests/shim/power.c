@@ -124,7 +124,11 @@ static int inside(int dir, const char *path, char name[PATH_MAX])
         return 0;
     while (*rest == '/')
         rest++;
-    if (strlen(rest) >= PATH_MAX)
+    size_t rest_len = strlen(rest);
+    if (rest_len >= PATH_MAX)
+        return 0;
+    /* SQLite's shared memory, which nothing reads after the process is gone. */
+    if (rest_len >= 4 && strcmp(rest + rest_len - 4, "-shm") == 0)
         return 0;
     strcpy(name, rest);
     return 1;

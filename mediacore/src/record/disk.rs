@@ -21,6 +21,9 @@ const SYNCFS_FROM: usize = 12;
 /// How long a full disk is given before the write is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How often a full disk is tried once more when a recording ends: for three seconds.
+const LAST_TRIES: u32 = 6;
+
 /// The writing thread of one disk. It ends when its last user lets go.
 pub(super) struct Disk {
     shared: Arc<Shared>,
@@ -313,8 +316,8 @@ struct State {
     queued_jobs: usize,
     /// The disk is full and the oldest fragment is being tried again.
     full: bool,
-    /// Nobody waits for a full disk any more.
-    closing: bool,
+    /// The recording ends: so often a full disk is tried once more.
+    closing: Option<u32>,
     /// A write or a sync failed: what comes after can't be trusted to be in order, so nothing more is written.
     failed: bool,
     error: Option<Error>,
@@ -377,10 +380,10 @@ impl PartWriter {
         self.disk.submit(self, Work::Note(record));
     }
 
-    /// Waits until everything queued is durable. On a full disk what can't be written is given up.
+    /// Waits until everything queued is durable. On a full disk what can't be written within three seconds is given up.
     pub(super) fn drain(&self) -> Result<()> {
         let mut state = lock(&self.state);
-        state.closing = true;
+        state.closing = Some(LAST_TRIES);
         let mut state = self
             .changed
             .wait_while(state, |state| state.queued_jobs > 0)
@@ -423,7 +426,14 @@ impl PartWriter {
             state.full = true;
             tracing::warn!(error = %error.report(), "the disk is full; recording goes on when there is room");
         }
-        !state.closing
+        match &mut state.closing {
+            None => true,
+            Some(0) => false,
+            Some(tries) => {
+                *tries -= 1;
+                true
+            }
+        }
     }
 
     fn made_durable(&self, entered: &Entered) {

@@ -154,7 +154,7 @@ impl Unfinished<'_> {
             });
         }
         if prefer.allows(Method::InsertRange) {
-            match self.insert(moov.len() as u64, intend, observer) {
+            match self.insert(moov.len() as u64, prefer, intend, observer) {
                 Ok(Some(finished)) => return Ok(finished),
                 Ok(None) => {}
                 Err(error) => return Err(error),
@@ -185,6 +185,7 @@ impl Unfinished<'_> {
     fn insert(
         &self,
         moov_len: u64,
+        prefer: Preference,
         intend: &mut dyn FnMut(&Record) -> Result<()>,
         observer: Observer<'_>,
     ) -> Result<Option<Finished>> {
@@ -201,6 +202,9 @@ impl Unfinished<'_> {
         })?;
         observer(Method::InsertRange, Step::Journaled);
         if let Err(error) = fallocate(self.file, FallocateFlags::INSERT_RANGE, self.room.end, more) {
+            if !prefer.allows(Method::Copy) {
+                return Err(self.failed("insert room into", error.into()));
+            }
             tracing::debug!(path = %self.path.display(), %error, "no room can be inserted, the file is copied");
             return Ok(None);
         }

@@ -45,7 +45,13 @@ const MAX_GAPS: usize = 100_000;
 /// [`Gathered::keep_undamaged`] has looked at them; `None` when it is no journal or has not even begun.
 pub(super) fn gather(journal: &Path) -> Result<Option<Gathered>> {
     let failed = |e: io::Error| Error::storage(format!("read the journal {}", journal.display()), e);
-    let input = BufReader::with_capacity(64 << 10, File::open(journal).map_err(failed)?);
+    gather_from(File::open(journal).map_err(failed)?, journal)
+}
+
+/// As [`gather`], of a journal that is open from its begin; where it was may be gone.
+pub(super) fn gather_from(file: File, journal: &Path) -> Result<Option<Gathered>> {
+    let failed = |e: io::Error| Error::storage(format!("read the journal {}", journal.display()), e);
+    let input = BufReader::with_capacity(64 << 10, file);
     let Some(mut reader) = Reader::new(input).map_err(failed)? else {
         return Ok(None);
     };

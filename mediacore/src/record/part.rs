@@ -164,6 +164,15 @@ impl PartFile {
         }
     }
 
+    /// The journal, from its begin.
+    pub(super) fn journal(&self) -> Result<File> {
+        let rewound = self.journal.try_clone().and_then(|mut journal| {
+            journal.seek(SeekFrom::Start(0))?;
+            Ok(journal)
+        });
+        rewound.map_err(|e| self.journal_failed(e))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -17,7 +17,7 @@ use super::disk::{Disk, PartWriter, is_full};
 use super::finish::{
     Finished, Method, Preference, Step, StepObserver, Unfinished, remove_if_there, sync_parent,
 };
-use super::gather::gather;
+use super::gather::gather_from;
 use super::intake::PartTrack;
 use super::journal::{GapRecord, Record};
 use super::manifest::{Manifest, part_path};
@@ -471,8 +471,10 @@ fn put_in_front(
     observer: &dyn Fn(Method, Step),
 ) -> Result<Option<PartReport>, (Option<Box<PartReport>>, Error)> {
     let mut file = part.writer.file();
-    file.check_place().map_err(|error| (None, error))?;
-    let mut gathered = match gather(file.journal_path()) {
+    let read = file
+        .journal()
+        .and_then(|journal| gather_from(journal, file.journal_path()));
+    let mut gathered = match read {
         Ok(Some(gathered)) => gathered,
         Ok(None) => {
             let error = Error::new(
@@ -484,6 +486,7 @@ fn put_in_front(
         Err(error) => return Err((None, error)),
     };
     if gathered.fragments == 0 {
+        file.check_place().map_err(|error| (None, error))?;
         let removed = remove_if_there(file.path()).and_then(|()| remove_if_there(file.journal_path()));
         return removed
             .map(|()| None)
@@ -505,6 +508,9 @@ fn put_in_front(
         came,
         method: None,
     };
+    if let Err(error) = file.check_place() {
+        return Err((Some(Box::new(report)), error));
+    }
     let media = match file.file().try_clone() {
         Ok(media) => media,
         Err(error) => {

@@ -97,7 +97,9 @@ async fn check_all(config: &Config, plan: Plan) -> Result<Report> {
         private: false,
         allow: Vec::new(),
     };
-    let recordings = Arc::new(Recordings::new(&store, &events, &folders, &config.zone, egress));
+    let workers = Workers::new(config.worker_sandbox);
+    let recordings = Recordings::new(&store, &events, &folders, &config.zone, egress, &workers);
+    let recordings = Arc::new(recordings);
     let fsck = Fsck {
         store: &store,
         folders: &folders,

@@ -42,7 +42,7 @@ impl Store {
                 "INSERT INTO admins (username, password_hash, created_at) VALUES ($1, $2, $3) RETURNING {COLUMNS}"
             ))
         };
-        write!(self, pool => sqlx::query_as(sql()).bind(username).bind(password_hash).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql()).bind(username).bind(password_hash).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// Changes the password; with `end_sessions` all tokens of the account are void.

@@ -64,7 +64,7 @@ impl Store {
     /// Makes a tag; a taken name is a unique violation.
     pub(crate) async fn add_tag(&self, name: &str) -> Result<Tag> {
         let sql = "INSERT INTO tags (name, created_at) VALUES ($1, $2) RETURNING id, name, created_at, CAST(0 AS BIGINT) AS video_count";
-        write!(self, pool => sqlx::query_as(sql).bind(name).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(name).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// One tag.

@@ -19,7 +19,7 @@ impl Store {
     pub(crate) async fn add_category(&self, name: &str, sort_order: i64) -> Result<Category> {
         let sql = "INSERT INTO categories (name, sort_order, created_at) VALUES ($1, $2, $3) \
                    RETURNING id, name, sort_order, created_at, CAST(0 AS BIGINT) AS video_count";
-        write!(self, pool => sqlx::query_as(sql).bind(name).bind(sort_order).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(name).bind(sort_order).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// The category of this name.

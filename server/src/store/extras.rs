@@ -58,13 +58,13 @@ impl Store {
     /// Adds a picture.
     pub(crate) async fn add_image(&self, video: i64, file_name: &str, sort_order: i64) -> Result<Image> {
         let sql = "INSERT INTO video_images (video_id, file_name, sort_order, created_at) VALUES ($1, $2, $3, $4) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql).bind(video).bind(file_name).bind(sort_order).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(video).bind(file_name).bind(sort_order).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// Removes a picture; its file's name.
     pub(crate) async fn remove_image(&self, video: i64, id: i64) -> Result<Option<String>> {
         let sql = "DELETE FROM video_images WHERE id = $1 AND video_id = $2 RETURNING file_name";
-        write!(self, pool => sqlx::query_scalar(sql).bind(id).bind(video).fetch_optional(pool).await)
+        save!(self, tx => sqlx::query_scalar(sql).bind(id).bind(video).fetch_optional(&mut *tx).await)
     }
 
     /// The texts of a video, in their order.
@@ -82,7 +82,7 @@ impl Store {
         sort_order: i64,
     ) -> Result<Text> {
         let sql = "INSERT INTO video_texts (video_id, title, content, sort_order, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql).bind(video).bind(title).bind(content).bind(sort_order).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(video).bind(title).bind(content).bind(sort_order).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// Changes a text to be this.
@@ -114,7 +114,7 @@ impl Store {
     /// Adds a link.
     pub(crate) async fn add_link(&self, video: i64, title: &str, url: &str, sort_order: i64) -> Result<Link> {
         let sql = "INSERT INTO video_links (video_id, title, url, sort_order, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql).bind(video).bind(title).bind(url).bind(sort_order).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(video).bind(title).bind(url).bind(sort_order).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// Changes a link to be this.

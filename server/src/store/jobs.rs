@@ -42,7 +42,7 @@ impl Store {
         let sql = "INSERT INTO jobs (kind, video_id, payload, status, run_after, created_at, updated_at) \
                    VALUES ($1, $2, $3, 'pending', $4, $4, $4) RETURNING *";
         let payload = payload.to_string();
-        write!(self, pool => sqlx::query_as(sql).bind(kind).bind(video_id).bind(&payload).bind(Micros::now()).fetch_one(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(kind).bind(video_id).bind(&payload).bind(Micros::now()).fetch_one(&mut *tx).await)
     }
 
     /// One job.
@@ -97,7 +97,7 @@ impl Store {
         } else {
             claim!("")
         };
-        write!(self, pool => sqlx::query_as(sql).bind(owner).bind(now.after(lease)).bind(now).bind(but).fetch_optional(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(owner).bind(now.after(lease)).bind(now).bind(but).fetch_optional(&mut *tx).await)
     }
 
     /// Says how far a job is and holds it longer. `false` when it is not `owner`'s any more.
@@ -141,7 +141,7 @@ impl Store {
     pub(crate) async fn cancel_job(&self, id: i64) -> Result<Option<Job>> {
         let sql = "UPDATE jobs SET status = 'cancelled', lease_owner = NULL, lease_until = NULL, updated_at = $2, completed_at = $2 \
                    WHERE id = $1 AND status IN ('pending', 'processing') RETURNING *";
-        write!(self, pool => sqlx::query_as(sql).bind(id).bind(Micros::now()).fetch_optional(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(id).bind(Micros::now()).fetch_optional(&mut *tx).await)
     }
 
     /// Puts a job that failed or was cancelled into the queue again. `None` when it is in another state; a unique violation
@@ -150,7 +150,7 @@ impl Store {
         let sql = "UPDATE jobs SET status = 'pending', attempts = 0, progress = 0, error_message = NULL, result = NULL, \
                    completed_at = NULL, run_after = $2, updated_at = $2 \
                    WHERE id = $1 AND status IN ('failed', 'cancelled') RETURNING *";
-        write!(self, pool => sqlx::query_as(sql).bind(id).bind(Micros::now()).fetch_optional(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(id).bind(Micros::now()).fetch_optional(&mut *tx).await)
     }
 
     /// Frees the jobs of holders whose name starts with `prefix`: an earlier run of this server that ended in the middle.

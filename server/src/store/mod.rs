@@ -37,6 +37,19 @@ macro_rules! write {
     }};
 }
 
+/// Runs a statement that writes and gives rows back. Without a transaction SQLite gives the row before it writes, and what goes wrong
+/// then is told to nobody: a full disk would answer that all is well.
+macro_rules! save {
+    ($store:expr, $tx:ident => $body:expr) => {
+        write!($store, pool => {
+            let mut $tx = pool.begin().await?;
+            let given = $body?;
+            $tx.commit().await?;
+            Ok(given)
+        })
+    };
+}
+
 pub(crate) mod admins;
 pub(crate) mod catalogue;
 pub(crate) mod categories;
@@ -81,7 +94,7 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// How long another program may hold SQLite's lock.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_secs(5);
 
 /// How long a statement waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);

@@ -96,7 +96,7 @@ impl Store {
     pub(crate) async fn add_schedule(&self, source_id: i64, new: &ScheduleFields) -> Result<i64> {
         let sql = "INSERT INTO schedules (source_id, cron_expr, zone, duration_s, ends_at, is_active, next_run_at, created_at, updated_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) RETURNING id";
-        write!(self, pool => sqlx::query_scalar(sql)
+        save!(self, tx => sqlx::query_scalar(sql)
             .bind(source_id)
             .bind(&new.cron_expr)
             .bind(&new.zone)
@@ -105,7 +105,7 @@ impl Store {
             .bind(new.is_active)
             .bind(new.next_run_at)
             .bind(Micros::now())
-            .fetch_one(pool)
+            .fetch_one(&mut *tx)
             .await)
     }
 

@@ -82,7 +82,7 @@ impl Store {
     pub(crate) async fn add_source(&self, new: &SourceFields) -> Result<i64> {
         let sql = "INSERT INTO sources (name, protocol, url, category_id, retention_days, quota_bytes, audio, transport, is_active, \
                    created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) RETURNING id";
-        write!(self, pool => sqlx::query_scalar(sql)
+        save!(self, tx => sqlx::query_scalar(sql)
             .bind(&new.name)
             .bind(new.protocol)
             .bind(&new.url)
@@ -93,7 +93,7 @@ impl Store {
             .bind(&new.transport)
             .bind(new.is_active)
             .bind(Micros::now())
-            .fetch_one(pool)
+            .fetch_one(&mut *tx)
             .await)
     }
 

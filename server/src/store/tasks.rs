@@ -126,13 +126,13 @@ impl Store {
     pub(crate) async fn add_orphan_task(&self, found: &Found) -> Result<Task> {
         let sql = "INSERT INTO tasks (source_name, file_name, continues_id, started_at, status, created_at, updated_at) \
                    VALUES ($1, $2, $3, $4, 'pending', $5, $5) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql)
+        save!(self, tx => sqlx::query_as(sql)
             .bind(&found.source_name)
             .bind(&found.file_name)
             .bind(found.continues_id)
             .bind(found.started_at)
             .bind(Micros::now())
-            .fetch_one(pool)
+            .fetch_one(&mut *tx)
             .await)
     }
 

@@ -57,7 +57,7 @@ impl Store {
     pub(crate) async fn add_upload(&self, new: &NewUpload) -> Result<Upload> {
         let sql = "INSERT INTO uploads (id, protocol, file_name, file_size, chunk_size, total_chunks, status, metadata, created_at, \
                    updated_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, 'uploading', $7, $8, $8, $9) RETURNING *";
-        write!(self, pool => sqlx::query_as(sql)
+        save!(self, tx => sqlx::query_as(sql)
             .bind(&new.id)
             .bind(new.protocol)
             .bind(&new.file_name)
@@ -67,7 +67,7 @@ impl Store {
             .bind(&new.metadata)
             .bind(Micros::now())
             .bind(new.expires_at)
-            .fetch_one(pool)
+            .fetch_one(&mut *tx)
             .await)
     }
 

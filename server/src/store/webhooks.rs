@@ -94,7 +94,7 @@ impl Store {
         let sql = "INSERT INTO webhooks (url, description, events, is_active, secret_sealed, created_at, updated_at) \
                    SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BOOLEAN), $5, CAST($6 AS BIGINT), CAST($6 AS BIGINT) \
                    WHERE (SELECT COUNT(*) FROM webhooks) < $7 RETURNING id";
-        write!(self, pool => sqlx::query_scalar(sql)
+        save!(self, tx => sqlx::query_scalar(sql)
             .bind(&new.url)
             .bind(&new.description)
             .bind(&new.events)
@@ -102,7 +102,7 @@ impl Store {
             .bind(sealed)
             .bind(Micros::now())
             .bind(most)
-            .fetch_optional(pool)
+            .fetch_optional(&mut *tx)
             .await)
     }
 
@@ -149,7 +149,7 @@ impl Store {
     pub(crate) async fn retry_delivery(&self, id: i64) -> Result<Option<Delivery>> {
         let sql = "UPDATE webhook_deliveries SET status = 'pending', next_attempt_at = $2, give_up_at = $3, updated_at = $2 WHERE id = $1 RETURNING *";
         let now = Micros::now();
-        write!(self, pool => sqlx::query_as(sql).bind(id).bind(now).bind(now.after(LIFE)).fetch_optional(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(id).bind(now).bind(now.after(LIFE)).fetch_optional(&mut *tx).await)
     }
 
     /// Webhooks for which messages wait, and when the first of them can be sent.
@@ -184,7 +184,7 @@ impl Store {
             claim!("")
         };
         let now = Micros::now();
-        write!(self, pool => sqlx::query_as(sql).bind(webhook).bind(owner).bind(now.after(lease)).bind(now).fetch_optional(pool).await)
+        save!(self, tx => sqlx::query_as(sql).bind(webhook).bind(owner).bind(now.after(lease)).bind(now).fetch_optional(&mut *tx).await)
     }
 
     /// Frees what `owner` held when it ended in the middle: whether the receiver has it is not known, so it is sent again.

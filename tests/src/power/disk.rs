@@ -22,7 +22,8 @@ use super::file::{Change, File};
 use super::log::Operation;
 use super::random::Random;
 
-/// A folder's files: name and content.
+/// A folder's files: name and content. Folders in it are part of the names; a sync of any of them makes all names safe, as the journal of
+/// ext4, XFS and Btrfs does.
 pub type Folder = BTreeMap<String, Vec<u8>>;
 
 /// What makes a name durable.
@@ -218,7 +219,8 @@ impl Disk {
     }
 
     fn open(&mut self, fd: u64, name: &str, create: bool, truncate: bool) {
-        if name.is_empty() {
+        let is_folder = |other: &String| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+        if name.is_empty() || (!create && self.names.keys().any(is_folder)) {
             self.open.insert(fd, Opened::Folder);
             return;
         }

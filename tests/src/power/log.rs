@@ -101,12 +101,22 @@ impl Log {
     ///
     /// # Panics
     /// When it is torn, or holds an operation that the model of a disk doesn't know.
-    pub fn parse(mut bytes: &[u8]) -> Log {
-        let mut operations = Vec::new();
-        while !bytes.is_empty() {
-            operations.push(parse_one(&mut bytes).expect("the log's last record is whole"));
+    pub fn parse(bytes: &[u8]) -> Log {
+        Log::parse_with_offsets(bytes).0
+    }
+
+    /// As [`Log::parse`], and where the record of each operation ends in the log.
+    ///
+    /// # Panics
+    /// As [`Log::parse`].
+    pub fn parse_with_offsets(bytes: &[u8]) -> (Log, Vec<usize>) {
+        let (mut operations, mut offsets) = (Vec::new(), Vec::new());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            operations.push(parse_one(&mut rest).expect("the log's last record is whole"));
+            offsets.push(bytes.len() - rest.len());
         }
-        Log { operations }
+        (Log { operations }, offsets)
     }
 
     /// Short words for operation `index`, for a panic message.

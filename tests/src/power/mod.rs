@@ -16,4 +16,4 @@ pub use disk::{Disk, Folder, Names, Unsynced};
 pub use entries::{Entries, Entry};
 pub use log::{Log, Operation};
 pub use random::Random;
-pub use recorded::{Recorded, read_folder, write_folder};
+pub use recorded::{Preloaded, Recorded, read_folder, read_tree, write_folder, write_tree};

@@ -33,3 +33,11 @@ mod access_sign_in;
 mod viewers_hostile;
 mod viewers_many;
 mod viewers_patience;
+
+// Storage and the database.
+mod kill_server;
+mod power_server;
+mod storage_calls;
+mod storage_database;
+mod storage_full;
+mod storage_mounts;

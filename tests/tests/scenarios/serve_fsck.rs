@@ -93,6 +93,16 @@ fn each_kind_of_damage_is_found_and_what_loses_nothing_is_repaired() {
             Some(("chunk", "blob", &vec![7; 1 << 20])),
         )
         .json(200);
+
+    // What was uploaded may be made a file that plays while it loads.
+    admin.until("/api/jobs", SOON, |jobs| {
+        let jobs = jobs.as_array().expect("a list");
+        jobs.iter().all(|job| job["status"] == "completed")
+    });
+    let videos: Vec<Value> = videos
+        .iter()
+        .map(|video| admin.get(&format!("/api/videos/{}", video["id"])).json(200))
+        .collect();
     drop(admin);
 
     // While the server runs its folders are its own.

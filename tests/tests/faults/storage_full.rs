@@ -65,7 +65,7 @@ fn a_full_disk_is_waited_for_and_costs_nothing() {
     );
     let ended = lab.stop(source);
     let video = lab.only_video();
-    let lost: f64 = gaps(&ended).iter().sum();
+    let lost = gaps(&ended).iter().fold(0.0, |sum, gap| sum + gap);
     assert_eq!(lost, 0.0, "{ended:#}");
     lab.finished(&video);
     fault

@@ -15,6 +15,7 @@ beforeEach(() =>
     'GET /api/sources': [],
     'GET /api/jobs': [],
     'GET /api/videos': [],
+    'GET /api/system/orphans': [],
   }),
 );
 

@@ -12,6 +12,7 @@ beforeEach(() => {
     'GET /api/system/status': { disk_total: 100, disk_used: 50, disk_free: 50, disk_percent: 50, cpu_percent: 1, memory_percent: 1, forecast: null },
     'GET /api/retention': () => rules,
     'GET /api/retention/removals': [],
+    'GET /api/system/orphans': [],
     'GET /api/sources': [],
     'POST /api/retention/preview': preview,
     'PUT /api/retention': (body: unknown) => (rules = { ...rules, ...(body as object), next_run_at: '2036-01-01T00:00:00Z' }),

@@ -160,7 +160,9 @@ impl Jobs {
         }
         if trim.is_virtual && video.file_type == FileType::Audio {
             // Sound is played from its file, which would be all of it.
-            return Err(Fault::bad("A span of a sound is a file of its own; leave out virtual"));
+            return Err(Fault::bad(
+                "A span of a sound is a file of its own; leave out virtual",
+            ));
         }
         let extension = match video.file_type {
             FileType::Video => "mp4",

@@ -27,26 +27,6 @@ struct Payload {
 
 /// Makes it. Sound alone has none, and that is no failure. One that a person chose stays.
 pub(super) async fn perform(run: &Run) -> Result<Done, Failure> {
-    let file = async || {
-        let video = run
-            .jobs
-            .0
-            .store
-            .video(run.job.video_id.unwrap_or_default())
-            .await?;
-        Ok::<_, Failure>(video.map(|video| video.file_name))
-    };
-    let before = file().await?;
-    match make(run).await {
-        // Another job replaced the file while it was read.
-        Err(Failure::Final(_)) if file().await? != before => Err(Failure::Again(
-            "the video's file was changed meanwhile".to_owned(),
-        )),
-        made => made,
-    }
-}
-
-async fn make(run: &Run) -> Result<Done, Failure> {
     let id = run.job.video_id.unwrap_or_default();
     let found = Pieces::of(&run.jobs.0.store, run.storage(), id).await?;
     let asked: Payload = serde_json::from_str(&run.job.payload).unwrap_or_default();

@@ -352,8 +352,9 @@ impl Recordings {
                     message: format!("{length:.3} s are missing at 0.000 s: {}", outcome::RESTARTED),
                 };
                 let gaps = serde_json::Value::from(vec![gap]).to_string();
-                match self.store.set_task_gaps(task.id, &gaps).await {
-                    Ok(()) => self.store.add_task_events(task.id, &[event]).await,
+                // Who sees the gap can read why.
+                match self.store.add_task_events(task.id, &[event]).await {
+                    Ok(()) => self.store.set_task_gaps(task.id, &gaps).await,
                     failed => failed,
                 }
                 .map_err(Fault::from)

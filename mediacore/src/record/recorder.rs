@@ -245,13 +245,19 @@ impl Recording {
 
     /// Waits for its end.
     pub fn wait(self) -> Report {
-        self.thread.join().unwrap_or_else(|_| {
+        self.wait_with_events().0
+    }
+
+    /// Waits for its end; gives also what happened that nobody has read yet.
+    pub fn wait_with_events(self) -> (Report, Vec<Event>) {
+        let report = self.thread.join().unwrap_or_else(|_| {
             let error = Error::new(
                 ErrorKind::Internal,
                 "the recording's thread failed; its file can be recovered",
             );
             Report::failed(error)
-        })
+        });
+        (report, self.events.try_iter().collect())
     }
 }
 

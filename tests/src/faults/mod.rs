@@ -101,7 +101,7 @@ impl Fault {
 
     /// Notes how many seconds of media were lost; the most counts.
     pub fn lost(&mut self, seconds: f64) -> &mut Fault {
-        self.lost = Some(self.lost.map_or(seconds, |before| before.max(seconds)));
+        self.lost = Some(self.lost.unwrap_or(0.0).max(seconds));
         self
     }
 

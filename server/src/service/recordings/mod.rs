@@ -321,11 +321,14 @@ impl Recordings {
                 active.stopper.stop();
             }
         }
-        let waited = tokio::task::spawn_blocking(move || recording.wait()).await;
+        let waited = tokio::task::spawn_blocking(move || recording.wait_with_events()).await;
         match waited {
-            Ok(report) => {
-                if let Some(event) = failed(&report) {
-                    let _ = notes.send(Note::Events(vec![event]));
+            Ok((report, happened)) => {
+                // The end tells what was counted and not told yet.
+                let mut last: Vec<TaskEvent> = happened.iter().filter_map(told).collect();
+                last.extend(failed(&report));
+                if !last.is_empty() {
+                    let _ = notes.send(Note::Events(last));
                 }
                 drop(notes);
                 self.conclude(source, &active.task, &report, on_time, writing)

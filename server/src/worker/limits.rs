@@ -6,11 +6,11 @@
 //! | thumbnail | 2 GiB | 60 s | none | 60 s | |
 //! | pictures of recordings, 500 | 1 GiB | 60 s | none | 15 s each | |
 //! | remux, clip | 2 GiB | 10 min + 1 s for each MB | 2 × the input + 1 GiB | | 60 s |
-//! | sound | 1 GiB | 1 h + 4 s for each MB | 64 × the input + 1 GiB | | 60 s |
+//! | sound | 2 GiB | 6 h + 4 s for each MB | 64 × the input + 1 GiB | | 60 s |
 //!
-//! Memory is what is written to (`RLIMIT_DATA`): code and libraries don't count, and the address space has 8 GiB more. A day of 60 fps in an MP4 takes
-//! libav some 400 MB for its tables; a picture of 16 384² takes 400 MB. A thumbnail reads the tables and holds some pictures. The numbers for the
-//! processor are ten times what ordinary media takes: who waits is a file that was made to hang.
+//! Memory is what is written to (`RLIMIT_DATA`): code and libraries don't count, and the address space has 8 GiB more. Libav takes some
+//! 500 MB for the tables of a day of 60 fps in an MP4, and 400 MB for each of the largest pictures that it decodes. Long work is watched by its
+//! progress; the numbers for its processor are there to end what tells of progress and never ends.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ impl Limits {
                 ..short(GIB, 15)
             },
             Work::Remux { .. } | Work::Clip { .. } => long(2 * GIB, 600, 1, 2),
-            Work::Audio { .. } => long(GIB, 3600, 4, 64),
+            Work::Audio { .. } => long(2 * GIB, 6 * 3600, 4, 64),
         }
     }
 

@@ -115,8 +115,8 @@ pub(super) fn call(call: &Call<'_>) -> Result<(Done, Confined)> {
     let confined = heard.confined.unwrap_or_default();
     match (heard.answer.take(), ending) {
         (Some(Ok(done)), _) => Ok((done, confined)),
-        // Whether it was asked to stop is known here better than there.
-        (Some(Err(error)), _) if error.kind() != ErrorKind::Cancelled => Err(error),
+        // Whether it was asked to stop is known here, and what one says that was is of no interest.
+        (Some(Err(error)), None) if error.kind() != ErrorKind::Cancelled => Err(error),
         _ => Err(heard.lost(&call.work, &limits, (ending, status))),
     }
 }

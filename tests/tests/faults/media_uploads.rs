@@ -134,7 +134,8 @@ fn an_upload_that_was_cut_off_at_99_percent_goes_on_whoever_sends_the_rest() {
         };
         [one(), one()].map(|tab| tab.join().expect("no panic")).to_vec()
     });
-    assert_eq!(answers[0], answers[1]);
+    // The file may have been made into a better one between the two.
+    assert_eq!(answers[0]["video_id"], answers[1]["video_id"]);
     let videos = admin.get("/api/videos").json(200);
     assert_eq!(videos.as_array().map(Vec::len), Some(1), "{videos}");
     let id = answers[0]["video_id"].clone();

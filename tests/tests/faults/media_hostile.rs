@@ -23,8 +23,8 @@ const EXPECTED: &str = "refused or read within the memory; other recordings don'
 /// What the server may take more than at rest for uploads, whatever comes: libav's pictures are in other processes.
 const UPLOADS: u64 = 100 << 20;
 
-/// The same for live sources: the largest thing that it holds is a unit of one, of which there are some copies on the way.
-const SOURCES: u64 = 700 << 20;
+/// The same for live sources: the largest thing that it holds is a unit of one, of which there are up to seven copies on the way.
+const SOURCES: u64 = 1 << 30;
 
 /// The video of a fixture as Annex B.
 fn plain_h264(folder: &Path) -> Vec<u8> {

@@ -304,3 +304,84 @@ pub(crate) fn write_all_vectored(output: &mut impl Write, mut slices: &mut [IoSl
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::gather::gather;
+    use super::super::journal::GapRecord;
+    use super::*;
+    use crate::mp4::{Run, SampleRow};
+
+    fn fragment() -> Fragment {
+        let rows = vec![SampleRow {
+            size: 5,
+            duration: 3000,
+            composition: 0,
+            sync: true,
+        }];
+        let run = Run {
+            track: 1,
+            dts: 0,
+            rows,
+        };
+        Fragment::new(1, vec![run], vec![Bytes::from_static(b"media")])
+    }
+
+    #[test]
+    fn what_a_failed_sync_covered_is_written_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.mp4");
+        let mut part = PartFile::create(&PartSpec {
+            path: &path,
+            number: 1,
+            wall: WallTime(1),
+            reserve: None,
+            tracks: &[],
+        })
+        .unwrap();
+        let safe = part.journal_end();
+        let gap = GapRecord {
+            at: std::time::Duration::from_secs(1),
+            length: std::time::Duration::from_secs(2),
+            cause: "x".to_owned(),
+            track: None,
+        };
+        part.append(&Record::Gap(gap.clone())).unwrap();
+        let record = part.journal_end();
+        let fragment = fragment();
+        part.write_fragment(&fragment).unwrap();
+        let offset = part.enter_fragment(&fragment, WallTime(2)).unwrap();
+        // The sync fails, and nothing of what it covered is on the disk.
+        part.journal.set_len(safe).unwrap();
+        part.take_back(offset, record);
+        part.write_fragment(&fragment).unwrap();
+        assert_eq!(part.enter_fragment(&fragment, WallTime(3)).unwrap(), offset);
+        part.sync_journal().unwrap();
+        part.journal_is_synced();
+        let gathered = gather(part.journal_path()).unwrap().unwrap();
+        assert_eq!((gathered.fragments, gathered.gaps), (1, vec![gap]));
+        assert_eq!(gathered.journal_end, part.journal_end());
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.mp4");
+        let part = PartFile::create(&PartSpec {
+            path: &path,
+            number: 1,
+            wall: WallTime(1),
+            reserve: None,
+            tracks: &[],
+        })
+        .unwrap();
+        part.check_place().unwrap();
+        let away = folder.path().join("y.mp4");
+        std::fs::rename(&path, &away).unwrap();
+        assert_eq!(part.check_place().unwrap_err().kind(), ErrorKind::Storage);
+        std::fs::write(&path, "another").unwrap();
+        assert_eq!(part.check_place().unwrap_err().kind(), ErrorKind::Storage);
+    }
+}

@@ -258,6 +258,8 @@ impl App {
         watched.await?;
         scheduled.await?;
         resumed.await?;
+        // What was being started when the end came.
+        self.recordings.shut_down().await;
         tending.await?;
         served.await?;
         counting.await?;

@@ -113,6 +113,35 @@ fn a_recording_that_ends_while_the_database_is_locked_is_told_later() {
 }
 
 #[test]
+fn a_database_that_is_locked_at_the_start_is_waited_for() {
+    let mut fault = Fault::new(29, "the database is locked when the server starts", EXPECTED);
+    let (nginx, _publisher) = on_air();
+    let mut lab = Lab::default();
+    let (source, _) = lab.recording(&nginx.url("a"));
+    lab.server.kill();
+    let lock = Lock::take(&lab.server.database());
+    let held = Duration::from_secs(4);
+    let freed = std::thread::spawn(move || {
+        std::thread::sleep(held);
+        drop(lock);
+        Instant::now()
+    });
+    lab.server.restart();
+    let free = freed.join().expect("it does not panic");
+    lab.sign_in();
+    // What was cut off goes on.
+    lab.until_durable(source, 1.0, SOON);
+    fault
+        .recovered_in(free.elapsed())
+        .seen("started, and went on with what was cut off");
+    lab.stop(source);
+    let video = lab.only_video();
+    lab.finished(&video);
+    lab.server.stop();
+    lab.server.assert_agrees();
+}
+
+#[test]
 fn a_database_whose_disk_is_full_does_not_touch_a_recording() {
     let mut fault = Fault::new(
         29,

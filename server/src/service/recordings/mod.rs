@@ -188,6 +188,7 @@ impl Recordings {
             Err(fault) => {
                 let ending = Ending::failed(fault.to_string());
                 self.store.end_task(task.id, &ending, None, None).await?;
+                self.forget_beside(&task).await;
                 ENDED.count(ending.status.as_str());
                 Err(fault)
             }

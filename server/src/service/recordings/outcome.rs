@@ -197,15 +197,8 @@ impl Recordings {
         if on_time && report.end == End::Stopped && !outcome.parts.is_empty() {
             outcome.status = TaskStatus::Completed;
         }
-        let recorded = !outcome.parts.is_empty();
-        if recorded {
-            let ended = Ended::of(&outcome);
-            let with = move |beside: Option<Beside>| {
-                let mut beside = beside?;
-                beside.ended = Some(ended);
-                Some(beside)
-            };
-            self.change_beside(task, with).await;
+        if !outcome.parts.is_empty() {
+            self.ended_beside(task, &outcome, false).await;
         }
         if let Err(error) = notes.await {
             tracing::error!("what happened to task {} is lost: {error}", task.id);
@@ -215,7 +208,7 @@ impl Recordings {
         for pause in pauses {
             match self.settle(source.category_id, task, &outcome).await {
                 Ok(ended) => {
-                    self.told_beside(task, recorded).await;
+                    self.ended_beside(task, &outcome, true).await;
                     return ended;
                 }
                 Err(fault) => tracing::error!("task {} can't be ended in the database: {fault:?}", task.id),
@@ -229,16 +222,23 @@ impl Recordings {
         task.clone()
     }
 
-    /// Notes beside the file that the database knows how the recording ended; of nothing recorded nothing stays.
-    async fn told_beside(&self, task: &Task, recorded: bool) {
-        if recorded {
-            let told = |beside: Option<Beside>| {
-                let mut beside = beside?;
-                beside.ended.as_mut()?.is_told = true;
-                Some(beside)
-            };
-            return self.change_beside(task, told).await;
+    /// Writes beside the file how the recording ended, and whether the database knows; of nothing recorded nothing stays.
+    pub(super) async fn ended_beside(&self, task: &Task, outcome: &Outcome, is_told: bool) {
+        if outcome.parts.is_empty() {
+            return self.forget_beside(task).await;
         }
+        let ended = Ended::of(outcome);
+        let with = move |beside: Option<Beside>| {
+            let mut beside = beside?;
+            let at = beside.ended.as_ref().map_or(ended.at, |before| before.at);
+            beside.ended = Some(Ended { at, is_told, ..ended });
+            Some(beside)
+        };
+        self.change_beside(task, with).await;
+    }
+
+    /// Removes what is beside a file that was never made.
+    pub(super) async fn forget_beside(&self, task: &Task) {
         let path = task
             .file_name
             .as_ref()

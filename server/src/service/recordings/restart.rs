@@ -106,6 +106,7 @@ impl Recordings {
             None => None,
         };
         let saved = self.settle(category, task, &outcome).await?;
+        self.ended_beside(task, &outcome, true).await;
         tracing::warn!(
             task = task.id,
             status = saved.status.as_str(),
@@ -183,6 +184,7 @@ impl Recordings {
         outcome.ended_at = outcome.came.map(|(_, last)| last);
         let task = self.store.add_orphan_task(&found).await?;
         self.settle(category, &task, &outcome).await?;
+        self.ended_beside(&task, &outcome, true).await;
         Ok(self.store.kept_video_of_task(task.id).await?)
     }
 

@@ -70,14 +70,22 @@ fn five_hundred_at_one_second_start_once_each() {
         late < Duration::from_secs(20),
         "the last began at second {late:?}"
     );
-    let runs = lab.admin.get("/api/schedules/runs?limit=1000").json(200);
-    let runs = runs.as_array().cloned().unwrap_or_default();
-    let mut started: HashMap<i64, usize> = HashMap::new();
-    for run in runs.iter().filter(|run| run["outcome"] == "started") {
-        *started
-            .entry(run["schedule_id"].as_i64().expect("a number"))
-            .or_default() += 1;
-    }
+    // The ledger is written when all have begun.
+    let started = |runs: &Value| {
+        let runs = runs.as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut started: HashMap<i64, usize> = HashMap::new();
+        for run in runs.iter().filter(|run| run["outcome"] == "started") {
+            *started
+                .entry(run["schedule_id"].as_i64().expect("a number"))
+                .or_default() += 1;
+        }
+        started
+    };
+    let ledger = "/api/schedules/runs?limit=1000";
+    let runs = lab.admin.until(ledger, Duration::from_secs(20), |runs| {
+        started(runs).len() == count
+    });
+    let started = started(&runs);
     for schedule in schedules.values() {
         assert_eq!(started.get(schedule), Some(&1), "schedule {schedule}");
     }

@@ -130,7 +130,13 @@ fn a_worker_has_what_it_needs_and_nothing_else() {
         .len();
     assert_eq!(file, (2 * input + (1 << 30)).to_string());
     assert_eq!(processor, (600 + input / 1_000_000).to_string());
-    assert_eq!(worker.read("environ"), "", "the server's environment has secrets");
+    // Where libraries lie is told; cargo sets it for tests.
+    let environment = worker.read("environ");
+    let more: Vec<&str> = environment
+        .split('\0')
+        .filter(|one| !one.is_empty() && !one.starts_with("LD_LIBRARY_PATH="))
+        .collect();
+    assert_eq!(more, [""; 0], "the server's environment has secrets");
     let storage = server.storage().canonicalize().expect("a folder");
     for file in worker.files() {
         let own = file.starts_with("pipe:") || file.starts_with(&*storage.to_string_lossy());

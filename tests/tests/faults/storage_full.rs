@@ -161,8 +161,8 @@ fn a_disk_that_fails_ends_the_recording_and_says_so() {
         "it ends with an event; only what was synced was shown; the source can be recorded again",
     );
     let (nginx, _publisher) = on_air();
-    for calls in [&[Call::Sync][..], &[Call::Write]] {
-        for how in [How::Broken, How::ReadOnly] {
+    for calls in [&[Call::Sync][..], &[Call::Write]].into_iter().take(pick(1, 2)) {
+        for how in [How::Broken, How::ReadOnly].into_iter().take(pick(1, 2)) {
             let failing = Failing::default();
             let mut lab = lab(&failing, Server::storage);
             let (source, task) = lab.recording(&nginx.url("a"));

@@ -144,7 +144,7 @@ impl Bits {
     /// The lowest `count` bits.
     pub fn bits(mut self, value: u32, count: u32) -> Bits {
         for shift in (0..count).rev() {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let bit = u8::from((value >> shift) & 1 == 1);

@@ -100,7 +100,7 @@ fn hls_trouble(origin: &LiveWindow, minute: u64) {
     match minute % 4 {
         0 => origin.script(|asked, _| (asked.path == "index.m3u8").then(|| Reply::status(503))),
         1 => origin.script(|asked, _| asked.path.ends_with("7.ts").then(|| Reply::status(404))),
-        2 => origin.script(|asked, _| asked.path.ends_with("3.ts").then(|| Reply::close())),
+        2 => origin.script(|asked, _| asked.path.ends_with("3.ts").then(Reply::close)),
         _ => origin.script(|asked, mut listing| {
             (asked.path == "index.m3u8").then(|| {
                 listing.sequence %= 1000;

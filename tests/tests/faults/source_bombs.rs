@@ -41,9 +41,12 @@ fn gzip_bomb() -> Vec<u8> {
     std::fs::read(path).expect("just made")
 }
 
+/// An answer, made anew for each request.
+type Answer = Box<dyn Fn() -> Reply + Send + Sync>;
+
 /// Names, what the refusal says, and answers.
-fn bombs() -> Vec<(&'static str, &'static str, Box<dyn Fn() -> Reply + Send + Sync>)> {
-    let text = |text: String| -> Box<dyn Fn() -> Reply + Send + Sync> {
+fn bombs() -> Vec<(&'static str, &'static str, Answer)> {
+    let text = |text: String| -> Answer {
         let body: Arc<[u8]> = text.into_bytes().into();
         Box::new(move || Reply::ok("application/vnd.apple.mpegurl", Arc::clone(&body)))
     };

@@ -18,32 +18,27 @@ impl Fsck<'_> {
         }
         let video = finding.video_id.unwrap_or_default();
         let file = finding.file.clone().unwrap_or_default();
-        match &finding.remedy {
-            Remedy::None => {}
-            Remedy::Import => {
-                if plan.import_orphans && self.recordings.import(&file).await?.is_some() {
-                    finding.state = State::Imported;
-                }
+        let done = match &finding.remedy {
+            Remedy::Import if plan.import_orphans => {
+                let imported = self.recordings.import(&file).await?;
+                imported.map(|_| State::Imported)
             }
-            Remedy::Remove => {
-                if plan.remove_leftovers {
-                    let folders = Arc::clone(self.folders);
-                    let removed = blocking(move || {
-                        folders.check().map_err(Fault::Internal)?;
-                        Ok::<_, Fault>(fs::remove_file(folders.storage().join(&file)).is_ok())
-                    });
-                    if removed.await? {
-                        finding.state = State::Removed;
-                    }
-                }
+            Remedy::Remove if plan.remove_leftovers => {
+                let folders = Arc::clone(self.folders);
+                let removed = blocking(move || {
+                    folders.check().map_err(Fault::Internal)?;
+                    Ok::<_, Fault>(fs::remove_file(folders.storage().join(&file)).is_ok())
+                });
+                removed.await?.then_some(State::Removed)
             }
+            Remedy::None | Remedy::Import | Remedy::Remove => None,
             remedy if plan.repair => {
-                if self.mend(remedy, video, &file).await? {
-                    finding.state = State::Repaired;
-                }
+                let mended = self.mend(remedy, video, &file).await?;
+                mended.then_some(State::Repaired)
             }
-            _ => {}
-        }
+            _ => None,
+        };
+        finding.state = done.unwrap_or(finding.state);
         Ok(())
     }
 

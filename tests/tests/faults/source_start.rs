@@ -37,7 +37,7 @@ fn without_a_key_frame_there_is_an_event_and_no_empty_item() {
             .any(|event| event.starts_with("no_key_frame: "))
     };
     for task in [task, hopeless] {
-        mediastack_tests::ports::wait_for("the event", Duration::from_secs(16), || told(&mut lab, task));
+        mediastack_tests::ports::wait_for("the event", Duration::from_secs(30), || told(&mut lab, task));
     }
     let noticed = began.elapsed();
     assert!(noticed > Duration::from_secs(9), "{noticed:?}");
@@ -84,8 +84,8 @@ fn sound_that_is_announced_and_never_comes_is_not_waited_for() {
     let task = lab.record(source);
     let (_, waited) = lab.until_live(source, SOON, |live| live["received_s"].as_f64() > Some(0.0));
     let waited = waited.as_secs_f64();
-    // Connecting takes a moment, and the camera's pictures come in groups.
-    assert!(waited < 5.0, "{waited} s");
+    // Three seconds, and what connecting and groups of pictures take on a busy machine.
+    assert!(waited < 8.0, "{waited} s");
     lab.until_durable(source, 3.0, SOON);
     let ended = lab.stop(source);
     let video = lab.only_video();

@@ -99,8 +99,12 @@ fn a_crowd_on_a_cold_item_makes_no_recording_late() {
             std::thread::sleep(Duration::from_millis(250));
         }
     });
-    // What came is written when a fragment of two seconds is whole.
-    assert!(behind < 2.0 + 1.0 + 0.5, "a recording is {behind:.1} s behind");
+    // What came is written when a fragment of two seconds is whole; late by less than a second is not late. Here the cameras, the viewers and
+    // a program that isn't optimized share the processors, too.
+    assert!(
+        behind < 2.0 + 1.0 + pick(1.5, 3.0),
+        "a recording is {behind:.1} s behind"
+    );
     let slowest = slowest.into_inner().expect("no holder panics");
     assert!(slowest < Duration::from_secs(5), "a playlist took {slowest:?}");
     let live = lab.admin.get("/api/tasks/live").json(200);

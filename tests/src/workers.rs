@@ -34,8 +34,8 @@ pub fn caught(server: u32, limit: Duration) -> Worker {
     let end = Instant::now() + limit;
     loop {
         for worker in of(server) {
-            // It is confined before it reads.
-            if worker.status("Seccomp") == "2" {
+            // It is confined before it reads; the second filter is the last of it.
+            if worker.status("Seccomp_filters") == "2" {
                 worker.signal(Signal::STOP);
                 return worker;
             }

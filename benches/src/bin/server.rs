@@ -1,4 +1,4 @@
-//! `mediastack serve` under load: `server [--quick] [PART…]`, of `idle api waits stop many`. Prints Markdown.
+//! `mediastack serve` under load: `server [--quick] [PART…]`, of `idle api waits stop large many`. Prints Markdown.
 
 use std::error::Error;
 use std::fs;
@@ -45,6 +45,9 @@ fn main() -> Done {
     }
     if wanted("stop") {
         stop(&program, quick)?;
+    }
+    if wanted("large") {
+        large(&program, quick)?;
     }
     if wanted("many") {
         many(&program, quick)?;
@@ -337,7 +340,14 @@ fn stop(program: &Path, quick: bool) -> Done {
     stopped(&site, &name, &nginx.url("a"), |live| {
         live["durable_s"].as_f64() >= Some(length)
     })?;
-    drop(site);
+    println!();
+    Ok(())
+}
+
+/// The same of a recording of many gigabytes, taken in as fast as it goes.
+fn large(program: &Path, quick: bool) -> Done {
+    println!("### Stop of a large recording → video in the list → playlist\n");
+    head(&["recording", "bytes", "stop answers", "listed", "playlist there"]);
     let bytes = if quick { 500_000_000 } else { 11_000_000_000 };
     let origin = Origin::start_at(&media::film(media::Container::Flv, 10)?, 400)?;
     let site = Site::start(program, media::scratch()?)?;

@@ -9,8 +9,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::fixtures::repository;
-use crate::process::output_of;
+use crate::preload::preloaded;
 
 /// A kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,24 +171,10 @@ impl Failing {
     }
 }
 
-/// The preloaded library, compiled once beside this program.
+/// The preloaded library, compiled once.
 fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
-    SHIM.get_or_init(|| {
-        let me = std::env::current_exe().expect("the test's own path");
-        let made = me.with_file_name(format!("fail-shim-{}.so", std::process::id()));
-        let mut compiler = Command::new("cc");
-        compiler
-            .args(["-std=c11", "-O1", "-Wall", "-shared", "-fPIC", "-o"])
-            .arg(&made)
-            .arg(repository().join("tests/shim/fail.c"))
-            .arg("-ldl");
-        output_of(&mut compiler);
-        // Two programs may do this at once: each puts a whole library in place.
-        let place = me.with_file_name("fail-shim.so");
-        std::fs::rename(&made, &place).expect("the target directory is writable");
-        place
-    })
+    SHIM.get_or_init(|| preloaded("fail"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::http::{Control, connect};
+use crate::source::http::{Control, connect, in_slices};
 use crate::source::libav::{self, LibavInput};
 use crate::source::tls::{Relay, Trust};
 use crate::source::{
@@ -107,12 +107,7 @@ impl LibavOpener {
         for address in found {
             match connect(&control, *address, options.connect_timeout) {
                 Ok(stream) => {
-                    let prepared = stream
-                        .set_nonblocking(false)
-                        .and_then(|()| stream.set_nodelay(true))
-                        .and_then(|()| stream.set_read_timeout(Some(SLICE)))
-                        .and_then(|()| stream.set_write_timeout(Some(SLICE)));
-                    prepared.map_err(|cause| {
+                    in_slices(&stream).map_err(|cause| {
                         Error::new(ErrorKind::Internal, "set up a connection").with_source(cause)
                     })?;
                     let trust = if crate::source::egress::is_private(address.ip()) {
@@ -129,9 +124,6 @@ impl LibavOpener {
         Err(last)
     }
 }
-
-/// How long a call on a socket blocks before the interrupt is looked at again.
-const SLICE: Duration = Duration::from_millis(100);
 
 /// An input whose bytes come through TLS. The connection is closed after libav let go of it.
 struct Relayed {

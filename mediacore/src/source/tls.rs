@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStor
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Interrupt;
-use crate::source::http::Control;
+use crate::source::http::{Control, POLL_SLICE, is_pause};
 
 /// Whose certificates are taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,12 +26,6 @@ pub(super) enum Trust {
     /// Any: cameras in a private network have one that nobody signed.
     Any,
 }
-
-/// How long a call waits before it is looked whether to stop.
-const SLICE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
 
 /// Bytes that are moved at once.
 const CHUNK: usize = 16 * 1024;
@@ -227,7 +221,7 @@ fn accept(listener: &TcpListener, patience: Duration, end: &End) -> Option<TcpSt
             }
             Err(cause) if is_pause(&cause) => {
                 // An error shows again at the next turn.
-                let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&SLICE));
+                let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&POLL_SLICE));
             }
             Err(_) => return None,
         }
@@ -266,7 +260,7 @@ fn pump(mut session: ClientConnection, mut far: TcpStream, mut near: TcpStream, 
             wanted.1 |= PollFlags::OUT;
         }
         let mut ready = [PollFd::new(&far, wanted.0), PollFd::new(&near, wanted.1)];
-        match poll(&mut ready, Some(&SLICE)) {
+        match poll(&mut ready, Some(&POLL_SLICE)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             Ok(_) => {}
             Err(cause) => return Err(cause.into()),
@@ -311,13 +305,6 @@ fn pass(moved: io::Result<usize>) -> io::Result<Option<usize>> {
         Err(cause) if is_pause(&cause) => Ok(None),
         Err(cause) => Err(cause),
     }
-}
-
-fn is_pause(cause: &io::Error) -> bool {
-    matches!(
-        cause.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-    )
 }
 
 #[cfg(test)]

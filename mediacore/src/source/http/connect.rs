@@ -22,6 +22,12 @@ use crate::source::{Egress, Interrupt, stopped};
 /// How long a system call blocks before the interrupt is looked at again.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// The same for `poll`.
+pub(in crate::source) const POLL_SLICE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: SLICE.subsec_nanos() as i64,
+};
+
 /// What all connections of one client share: who may stop them, and until when the request that is running may take.
 pub(in crate::source) struct Control {
     pub(super) egress: Egress,
@@ -201,13 +207,9 @@ pub(in crate::source) fn connect(
         Ok(()) => {}
         Err(Errno::INPROGRESS | Errno::INTR) => {
             let since = control.clock.now();
-            let slice = Timespec {
-                tv_sec: 0,
-                tv_nsec: i64::from(SLICE.subsec_nanos()),
-            };
             loop {
                 let mut ready = [PollFd::new(&socket, PollFlags::OUT)];
-                match poll(&mut ready, Some(&slice)) {
+                match poll(&mut ready, Some(&POLL_SLICE)) {
                     Ok(0) | Err(Errno::INTR) => control.check(since, patience, "connecting")?,
                     Ok(_) => break,
                     Err(cause) => return Err(unreachable(cause)),
@@ -231,10 +233,7 @@ pub(super) struct TcpTransport {
 
 impl TcpTransport {
     fn new(stream: TcpStream, control: Arc<Control>) -> io::Result<Self> {
-        stream.set_nonblocking(false)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SLICE))?;
-        stream.set_write_timeout(Some(SLICE))?;
+        in_slices(&stream)?;
         let buffers = LazyBuffers::new(super::INPUT_BUFFER, super::OUTPUT_BUFFER);
         Ok(Self {
             stream,
@@ -244,7 +243,16 @@ impl TcpTransport {
     }
 }
 
-fn is_pause(cause: &io::Error) -> bool {
+/// Makes reads and writes of a connection block for [`SLICE`] at most.
+pub(in crate::source) fn in_slices(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SLICE))?;
+    stream.set_write_timeout(Some(SLICE))
+}
+
+/// Whether a read or a write only has to wait.
+pub(in crate::source) fn is_pause(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted

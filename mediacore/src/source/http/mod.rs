@@ -16,7 +16,7 @@ use ureq::http::{HeaderMap, Uri};
 use ureq::unversioned::transport::{Connector, RustlsConnector};
 
 pub(crate) use body::Body;
-pub(super) use connect::{Control, connect};
+pub(super) use connect::{Control, POLL_SLICE, connect, in_slices, is_pause};
 use connect::{PolicyConnector, PolicyResolver};
 pub use post::{Post, Posted, post};
 

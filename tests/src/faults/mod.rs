@@ -49,6 +49,12 @@ pub fn pick<T>(sample: T, all: T) -> T {
     }
 }
 
+/// What something may take: `limit` in a run of everything, which has the machine for itself, and three times as much in a sample, which
+/// runs beside other tests.
+pub fn patience(limit: Duration) -> Duration {
+    pick(limit * 3, limit)
+}
+
 /// Where the results lie.
 pub fn results() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());

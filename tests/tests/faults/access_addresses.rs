@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use mediastack_tests::discreet::assert_tells_nothing;
-use mediastack_tests::faults::Fault;
+use mediastack_tests::faults::{Fault, patience};
 use mediastack_tests::file_server::{Effect, FileServer};
 use mediastack_tests::fixtures::media;
 use mediastack_tests::preload::preloaded;
@@ -71,7 +71,10 @@ fn private_addresses_are_refused_alike_whether_anything_is_there() {
                     &format!("{scheme}://user:hunter2@{host}:{port}/live/x"),
                 );
                 assert_eq!(seen["ok"], false, "{host}");
-                assert!(took < Duration::from_secs(3), "{scheme}://{host}: {took:?}");
+                assert!(
+                    took < patience(Duration::from_secs(3)),
+                    "{scheme}://{host}: {took:?}"
+                );
                 let error = seen["error"].as_str().expect("a reason");
                 assert!(!error.contains("hunter2"), "{error}");
                 assert_tells_nothing(host, error);
@@ -203,7 +206,7 @@ fn a_source_that_may_be_reached_leads_to_none_that_may_not() {
     ] {
         let (seen, took) = look(&mut admin, &camera.url(name));
         assert_eq!(seen["ok"], false, "{name}: {seen}");
-        assert!(took < Duration::from_secs(13), "{name}: {took:?}");
+        assert!(took < patience(Duration::from_secs(13)), "{name}: {took:?}");
         let error = seen["error"].as_str().expect("a reason");
         assert!(!error.contains("root:"), "{error}");
         assert_tells_nothing(name, error);
@@ -223,7 +226,7 @@ fn a_source_that_may_be_reached_leads_to_none_that_may_not() {
         let (seen, took) = look(&mut admin, &camera.url());
         assert_eq!(seen["ok"], false, "{name}: {seen}");
         assert!(
-            camera.redirects() > 0 && took < Duration::from_secs(13),
+            camera.redirects() > 0 && took < patience(Duration::from_secs(13)),
             "{name}: {took:?}"
         );
         assert_tells_nothing(name, seen["error"].as_str().expect("a reason"));

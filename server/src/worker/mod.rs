@@ -344,6 +344,14 @@ fn unexpected(done: &Done) -> Error {
     Error::new(ErrorKind::Internal, format!("a worker answers with {text}"))
 }
 
+/// How the name of a worker's folder ends.
+const FOLDER: &str = ".work";
+
+/// Whether a folder of this name was made for a worker.
+pub(crate) fn is_of_a_worker(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(FOLDER)
+}
+
 /// A folder that a worker may write into, beside its output and on the same disk; removed with what is left in it.
 ///
 /// Its name has the output's in it: what a crash of the server leaves is found by that.
@@ -352,7 +360,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn beside(output: &Path) -> Result<Self> {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
-        let path = output.with_file_name(format!(".{name}.{}.work", uuid::Uuid::new_v4().simple()));
+        let path = output.with_file_name(format!(".{name}.{}{FOLDER}", uuid::Uuid::new_v4().simple()));
         let failed = |cause| Error::storage(format!("create the folder {}", path.display()), cause);
         fs::create_dir(&path).map_err(failed)?;
         // A worker knows it by this name, wherever it works.

@@ -167,6 +167,9 @@ fn each_kind_of_damage_is_found_and_what_loses_nothing_is_repaired() {
     fs::write(storage.join("temp/x.spool"), "x").expect("writable");
     fs::write(storage.join("thumbnails/thumb_nobody.jpg"), "x").expect("writable");
     fs::write(storage.join("notes.txt"), "a person's").expect("writable");
+    let halves = storage.join(".gone.mp4.0123.work");
+    fs::create_dir(&halves).expect("writable");
+    fs::write(halves.join("gone.mp4"), "half of a cut").expect("writable");
 
     let before = every_file(&storage);
     let looked = server.fsck(&[]);
@@ -178,6 +181,7 @@ fn each_kind_of_damage_is_found_and_what_loses_nothing_is_repaired() {
         [
             "audio_missing",
             "duration_differs",
+            "leftover",
             "leftover",
             "leftover",
             "leftover",
@@ -209,7 +213,14 @@ fn each_kind_of_damage_is_found_and_what_loses_nothing_is_repaired() {
     left.sort();
     assert_eq!(
         left,
-        ["leftover", "leftover", "leftover", "media_unreadable", "orphan"],
+        [
+            "leftover",
+            "leftover",
+            "leftover",
+            "leftover",
+            "media_unreadable",
+            "orphan"
+        ],
         "{:#}",
         repaired.json()
     );
@@ -227,9 +238,10 @@ fn each_kind_of_damage_is_found_and_what_loses_nothing_is_repaired() {
     assert_eq!(kinds(&imported, "imported"), ["orphan"], "{imported:#}");
     assert_eq!(
         kinds(&imported, "removed"),
-        ["leftover", "leftover"],
+        ["leftover", "leftover", "leftover"],
         "{imported:#}"
     );
+    assert!(!halves.exists());
     assert_eq!(
         kinds(&imported, "found"),
         ["media_unreadable", "leftover"],

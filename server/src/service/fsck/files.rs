@@ -6,11 +6,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::fault::Fault;
+use crate::worker::is_of_a_worker;
 
 /// Folders whose files are ours.
 const FOLDERS: [&str; 5] = ["temp", "audio", "thumbnails", "images", "trash"];
 
-/// Files by name, relative to the storage folder, with their sizes.
+/// Files by name, relative to the storage folder, with their sizes; and the folders of worker processes, as one each, which end in `/`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listing(BTreeMap<String, u64>);
 
@@ -34,14 +35,19 @@ impl Listing {
                     about => about.map_err(failed)?,
                 };
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if about.is_file() && name != crate::app::TOKEN {
-                    let name = if folder.is_empty() {
-                        name
-                    } else {
-                        format!("{folder}/{name}")
-                    };
-                    files.insert(name, about.len());
-                }
+                let (name, size) = if about.is_dir() && is_of_a_worker(&name) {
+                    (format!("{name}/"), size_of(&entry.path()).map_err(failed)?)
+                } else if about.is_file() && name != crate::app::TOKEN {
+                    (name, about.len())
+                } else {
+                    continue;
+                };
+                let name = if folder.is_empty() {
+                    name
+                } else {
+                    format!("{folder}/{name}")
+                };
+                files.insert(name, size);
             }
         }
         Ok(Self(files))
@@ -58,4 +64,10 @@ impl Listing {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// The bytes of the files in a worker's folder, which has no folders in it.
+fn size_of(folder: &Path) -> std::io::Result<u64> {
+    let entries = fs::read_dir(folder)?;
+    entries.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }

@@ -154,6 +154,7 @@ impl Known {
                 continue;
             }
             let what = match name.split_once('/') {
+                _ if name.ends_with('/') => "left over of a file that was being made",
                 Some(("temp", _)) => "left over of an upload",
                 Some(("trash", _)) => "in the trash, and nothing will take it out or away",
                 Some(_) => "made for a video, and none has it",

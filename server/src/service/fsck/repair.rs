@@ -27,7 +27,13 @@ impl Fsck<'_> {
                 let folders = Arc::clone(self.folders);
                 let removed = blocking(move || {
                     folders.check().map_err(Fault::Internal)?;
-                    Ok::<_, Fault>(fs::remove_file(folders.storage().join(&file)).is_ok())
+                    let path = folders.storage().join(&file);
+                    let removed = if file.ends_with('/') {
+                        fs::remove_dir_all(path)
+                    } else {
+                        fs::remove_file(path)
+                    };
+                    Ok::<_, Fault>(removed.is_ok())
                 });
                 removed.await?.then_some(State::Removed)
             }

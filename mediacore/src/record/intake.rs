@@ -110,6 +110,9 @@ pub enum Notice {
 
 /// After so many packets without a hole, a loss that the source told of is listed as it was told.
 const LOSS_PACKETS: u32 = 300;
+/// The largest unit that is taken from a live source, four times what pictures of 8K at 1 Gbit/s have. A larger one would be held several
+/// times on its way to the disk.
+pub(crate) const MAX_UNIT_BYTES: usize = 32 << 20;
 /// More audio tracks than any broadcast has.
 const MAX_AUDIO: usize = 8;
 /// Audio packets that may wait for the key frame with which their part begins.
@@ -683,6 +686,12 @@ impl Intake {
     /// So many packets did not come through the network.
     pub(crate) fn missed(&mut self, now: Instant, packets: u64, out: &mut Vec<Output>) {
         self.drop_packets(now, packets, "lost on the network".to_owned(), out);
+    }
+
+    /// A packet had more than [`MAX_UNIT_BYTES`].
+    pub(crate) fn too_large(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let reason = format!("larger than {} MiB", MAX_UNIT_BYTES >> 20);
+        self.drop_packets(now, 1, reason, out);
     }
 
     /// Counts packets that can't be used, and tells of them from time to time.

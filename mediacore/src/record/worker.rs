@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::source::{Input, InputEvent, Opener};
 
 use super::cutter::Limits;
-use super::intake::{Intake, Options as IntakeOptions, Output};
+use super::intake::{Intake, MAX_UNIT_BYTES, Options as IntakeOptions, Output};
 use super::recorder::{Event as Told, Options, Phase, Shared};
 use super::report::{Gap, Report, Status};
 use super::session::{Action, End, Event, Policy, Session};
@@ -161,6 +161,10 @@ impl Worker {
             self.intake.tracks(tracks, &mut self.outputs);
         }
         match event {
+            Ok(InputEvent::Packet(packet)) if packet.data.len() > MAX_UNIT_BYTES => {
+                self.intake.too_large(self.arrived, &mut self.outputs);
+                Event::Other
+            }
             Ok(InputEvent::Packet(packet)) => {
                 self.intake.push(self.arrived, packet, &mut self.outputs);
                 Event::Packet(if self.intake.is_full() {

@@ -2,10 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
 
 use crate::clock::WallTime;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +27,8 @@ pub(super) struct PartFile {
     room: Room,
     /// Where the next fragment goes: everything before is durable or on its way.
     end: u64,
+    /// The front up to here has been given up by the page cache; `None` where nothing can be inserted, and a finish may read it all.
+    uncached: Option<u64>,
     journal_end: u64,
     /// The journal's last bytes, which no sync has made durable yet.
     unsynced: Vec<u8>,
@@ -45,6 +48,11 @@ pub(super) struct PartSpec<'a> {
 
 /// Room for the `moov` of about two minutes: the rest is inserted.
 const RESERVE_WITH_INSERT: u64 = 60 << 10;
+/// How much of a recording's end stays in the page cache. Inserting room drops what is cached behind it, 45 ms for each GB, while the
+/// person who stopped a recording waits; and a recording of hours would push out what viewers read.
+const CACHED: u64 = 256 << 20;
+/// What is dropped at once.
+const DROPPED: u64 = 16 << 20;
 /// Room for the `moov` of about half an hour, where nothing can be inserted and the media would have to be copied.
 const RESERVE_WITHOUT_INSERT: u64 = 1000 << 10;
 
@@ -87,7 +95,8 @@ impl PartFile {
         flock(&journal, FlockOperation::NonBlockingLockExclusive)
             .map_err(|e| Error::storage(format!("lock {}", journal_path.display()), e.into()))?;
         let file = exclusive(path)?;
-        let reserve = spec.reserve.unwrap_or(if can_insert(&file) {
+        let insertable = can_insert(&file);
+        let reserve = spec.reserve.unwrap_or(if insertable {
             RESERVE_WITH_INSERT
         } else {
             RESERVE_WITHOUT_INSERT
@@ -100,6 +109,7 @@ impl PartFile {
             journal,
             room,
             end: room.end,
+            uncached: insertable.then_some(0),
             journal_end: 0,
             unsynced: Vec::new(),
             doubtful: false,
@@ -258,9 +268,20 @@ impl PartFile {
         Ok(())
     }
 
-    /// Everything in the journal is durable.
+    /// Everything in the journal is durable, and so is the media that it tells of.
     pub(super) fn journal_is_synced(&mut self) {
         self.unsynced.clear();
+        self.uncache();
+    }
+
+    /// Lets the page cache give up what lies far behind the end. Only clean pages go, so nothing is lost by it, and no error matters.
+    fn uncache(&mut self) {
+        let Some(from) = self.uncached else { return };
+        let to = self.end.saturating_sub(CACHED);
+        if let Some(len) = NonZeroU64::new(to.saturating_sub(from)).filter(|len| len.get() >= DROPPED) {
+            let _ = fadvise(&self.file, from, Some(len), Advice::DontNeed);
+            self.uncached = Some(to);
+        }
     }
 
     pub(super) fn sync_journal(&self) -> Result<()> {

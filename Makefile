@@ -5,6 +5,7 @@ KILLS ?= 1000
 SECONDS ?= 60
 MINUTES ?= 60
 TARGET ?=
+RUNS ?=
 CASES ?= 100
 SEED ?= 1
 
@@ -23,7 +24,7 @@ help:
 	@echo 'make faults  every fault of the field against the binary, in full: tests/FAULTS.md (half an hour)'
 	@echo 'make soak    64 recordings with a fault each minute for MINUTES (default 60): target/soak'
 	@echo 'make schemathesis  ask a server of its own whatever its OpenAPI document allows: CASES of each route (default 100), from SEED'
-	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60; needs cargo-fuzz)'
+	@echo 'make fuzz    run every fuzz target, or TARGET=name, for SECONDS each (default 60), or RUNS executions (needs cargo-fuzz)'
 
 run: setup-build build
 	target/release/mediastack serve
@@ -77,7 +78,7 @@ bench-server: setup
 kills: setup fixtures
 	$(CARGO) build --release -p mediastack
 	MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack MEDIASTACK_KILLS=$(KILLS) \
-		$(CARGO) test -p mediastack-tests --test scenarios -- --nocapture kill::
+		$(CARGO) test --workspace --test scenarios -- --nocapture kill::
 
 faults: setup
 	@scripts/faults.sh all
@@ -85,10 +86,10 @@ faults: setup
 soak: setup fixtures
 	$(CARGO) build --release -p mediastack
 	MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack MEDIASTACK_SOAK_MINUTES=$(MINUTES) \
-		$(CARGO) test -p mediastack-tests --test faults -- --nocapture --ignored soak::
+		$(CARGO) test --workspace --test faults -- --nocapture --ignored soak::
 
 fuzz:
-	@scripts/fuzz.sh $(SECONDS) $(TARGET)
+	@RUNS=$(RUNS) scripts/fuzz.sh $(SECONDS) $(TARGET)
 
 schemathesis: setup
 	@scripts/schemathesis.sh $(CASES) $(SEED)

@@ -81,6 +81,10 @@ describe('a schedule', () => {
     expect(sent('PUT /api/schedules/2')).toMatchObject([{ duration_s: null, ends_at: null, cron_expr: '0 20 * * *' }]);
     expect(saved).toHaveBeenCalled();
   });
+  it('names its source before the list of sources has come', async () => {
+    await show(ScheduleDialog, { schedule: kept, sources: [], upcoming: [] });
+    await vi.waitFor(() => expect(part('schedule-source').textContent).toContain('Great hall'));
+  });
   it('says what the server has against it, whatever it is about', async () => {
     server({ 'PUT /api/schedules/2': refused(422, 'Invalid', { ends_at: 'is over', timezone: 'no such zone' }) });
     const saved = vi.fn();

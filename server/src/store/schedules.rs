@@ -155,6 +155,12 @@ impl Store {
         write!(self, pool => sqlx::query(sql).bind(id).bind(next).execute(pool).await.map(|done| done.rows_affected() == 1))
     }
 
+    /// Moves the next run of a schedule from `planned`, unless it was started or planned anew meanwhile.
+    pub(crate) async fn move_run(&self, id: i64, planned: Micros, next: Option<Micros>) -> Result<bool> {
+        let sql = "UPDATE schedules SET next_run_at = $3 WHERE id = $1 AND next_run_at = $2 AND is_active";
+        write!(self, pool => sqlx::query(sql).bind(id).bind(planned).bind(next).execute(pool).await.map(|done| done.rows_affected() == 1))
+    }
+
     /// The earliest next run.
     pub(crate) async fn earliest_run(&self) -> Result<Option<Micros>> {
         let sql = "SELECT MIN(next_run_at) FROM schedules WHERE is_active AND next_run_at IS NOT NULL";
@@ -334,6 +340,13 @@ pub(crate) mod tests {
             assert_eq!(store.unplanned_schedules().await.unwrap()[0].id, unplanned);
             assert!(store.plan_schedule(unplanned, due).await.unwrap());
             assert!(!store.plan_schedule(unplanned, due).await.unwrap());
+            let later = Micros(due.0 + 1);
+            assert!(!store.move_run(unplanned, later, None).await.unwrap());
+            assert!(store.move_run(unplanned, due, Some(later)).await.unwrap());
+            assert_eq!(
+                store.schedule(unplanned).await.unwrap().unwrap().next_run_at,
+                Some(later)
+            );
             let mut off = fields(None);
             off.is_active = false;
             assert!(store.set_schedule(unplanned, &off).await.unwrap());

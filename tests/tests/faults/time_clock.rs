@@ -1,5 +1,7 @@
 //! Rows 27 and 28: the wall clock is set, and the wall clock is what governments make of it.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use mediastack_tests::faked_clock::{FakedClock, now};
@@ -7,6 +9,7 @@ use mediastack_tests::faults::lab::{Lab, SOON, gaps};
 use mediastack_tests::faults::{Fault, pick};
 use mediastack_tests::fixtures::media;
 use mediastack_tests::nginx_rtmp::{NginxRtmp, WhenPublisherLeaves};
+use mediastack_tests::process::output_of;
 use mediastack_tests::publish::{Content, Publisher};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -220,6 +223,59 @@ fn the_next_five_runs_follow_the_published_rule() {
         .json(200);
     assert_eq!(moved["next_run_at"], "2026-10-25T08:00:00+09:00", "{moved:#}");
     fault.seen("skipped local time runs at the end of the gap, repeated one runs once, 29 February in leap years, a new zone replans");
+}
+
+/// Time zone data in which the hall is so many hours ahead of UTC, and in which there is the server's own zone.
+fn zone_data(folder: &Path, hours: u32) {
+    let text = folder.join("rules");
+    let zones = format!("Zone Test/Hall {hours}:00 - HALL\nZone Asia/Shanghai 8:00 - CST\n");
+    std::fs::write(&text, zones).expect("writable");
+    output_of(Command::new("/usr/sbin/zic").arg("-d").arg(folder).arg(&text));
+}
+
+#[test]
+fn new_time_zone_data_moves_what_is_planned() {
+    let mut fault = Fault::new(
+        28,
+        "DST forward and back, zone change, 29 February, new time zone data",
+        "published rule; preview of the next 5 runs; the repeated hour does not overwrite",
+    );
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    zone_data(folder.path(), 3);
+    let mut lab = Lab::start(&[("TZDIR", folder.path().to_str().expect("UTF-8"))]);
+    let source = lab.source("rtmp://127.0.0.1:1/live/a");
+    let plan = |lab: &mut Lab, expression: &str| {
+        let new = json!({"source_id": source, "cron_expr": expression, "timezone": "Test/Hall"});
+        let schedule = lab.admin.post("/api/schedules", &new).json(201);
+        (
+            format!("/api/schedules/{}", schedule["id"]),
+            schedule["next_run_at"].as_str().expect("a time").to_owned(),
+        )
+    };
+    let (yearly, before) = plan(&mut lab, "0 8 29 2 *");
+    assert!(before.ends_with("T08:00:00+03:00"), "{before}");
+    // Any hour will do for this one, so it stays where it is.
+    let (hourly, kept) = plan(&mut lab, "30 * * * *");
+    lab.server.stop();
+    zone_data(folder.path(), 5);
+    lab.server.restart();
+    lab.sign_in();
+    let moved = before.replace("+03:00", "+05:00");
+    lab.admin.until(&yearly, SOON, |schedule| {
+        schedule["next_run_at"] == moved.as_str()
+    });
+    let now = lab.admin.get(&hourly).json(200);
+    let minute = |text: &str| text[14..19].to_owned();
+    assert_eq!(
+        minute(now["next_run_at"].as_str().expect("a time")),
+        minute(&kept)
+    );
+    assert!(
+        lab.server.log().contains("by the rules of its zone"),
+        "{}",
+        lab.server.log()
+    );
+    fault.seen("new time zone data moves planned runs to their local time");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{Schedules, cron, next_run, seconds};
 use crate::domain::cron::Cron;
 use crate::domain::status::RunOutcome;
 use crate::domain::time::Micros;
-use crate::fault::Fault;
+use crate::fault::{Fault, blocking};
 use crate::metrics::RUNS;
 use crate::service::events::Event;
 use crate::service::recordings::{ALREADY, Recordings, Request};
@@ -22,6 +22,9 @@ use crate::store::schedules::{Claim, NewRun, Schedule};
 
 /// The clock is looked at this often: a person may set it.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// Time zones are changed by governments, and new data of them is looked for this often.
+const RULES: Duration = Duration::from_secs(600);
 
 /// How late a run without a duration may start.
 const GRACE: Duration = Duration::from_secs(300);
@@ -86,7 +89,14 @@ impl Schedules {
     /// Starts what is due, until `stop` says so; then waits for the starts that are under way.
     pub(crate) async fn run(self: Arc<Self>, starter: Arc<dyn Start>, mut stop: watch::Receiver<bool>) {
         let mut starts = JoinSet::new();
+        let mut ruled: Option<tokio::time::Instant> = None;
         while !*stop.borrow() {
+            if ruled.is_none_or(|at| at.elapsed() >= RULES) {
+                ruled = Some(tokio::time::Instant::now());
+                if let Err(fault) = self.follow_rules(Micros::now()).await {
+                    tracing::error!("planned runs were not compared with the rules of their zones: {fault}");
+                }
+            }
             let wait = match self.tick(Micros::now(), &starter, &mut starts).await {
                 Ok(wait) => wait,
                 Err(fault) => {
@@ -152,6 +162,25 @@ impl Schedules {
         Ok(wait.clamp(Duration::from_millis(5), LOOK))
     }
 
+    /// Moves the runs that were planned by rules of their zone that hold no more: new time zone data has come.
+    async fn follow_rules(&self, now: Micros) -> Result<(), Fault> {
+        let rows = self.store.schedules().await?;
+        let moved = blocking(move || Ok::<_, Fault>(rows.iter().filter_map(|row| moved(row, now)).collect()));
+        let moved: Vec<(i64, Micros, Option<Micros>)> = moved.await?;
+        for (id, planned, next) in moved {
+            if self.store.move_run(id, planned, next).await? {
+                let text = |at: Micros| at.timestamp().to_string();
+                let next = next.map_or_else(|| "never".to_owned(), text);
+                tracing::warn!(
+                    "schedule {id} runs at {next} by the rules of its zone, not at {}",
+                    text(planned)
+                );
+                self.events.tell(Event::ScheduleChanged { schedule_id: id });
+            }
+        }
+        Ok(())
+    }
+
     /// Starts all at once, and says in the ledger how each ended.
     async fn start_all(self: Arc<Self>, ours: Vec<Ours>, starter: Arc<dyn Start>) {
         let starting: FuturesUnordered<_> = ours
@@ -179,6 +208,23 @@ impl Schedules {
             }
         }
     }
+}
+
+/// A planned run that its expression does not give any more, and the one that it gives instead.
+fn moved(schedule: &Schedule, now: Micros) -> Option<(i64, Micros, Option<Micros>)> {
+    let planned = schedule
+        .next_run_at
+        .filter(|at| schedule.is_active && *at > now)?;
+    let cron = cron(&schedule.cron_expr, &schedule.zone).ok()?;
+    let just_before = planned.timestamp() - Duration::from_secs(1);
+    if cron.next_after(just_before) == Some(planned.timestamp()) {
+        return None;
+    }
+    Some((
+        schedule.id,
+        planned,
+        next_run(schedule.ends_at, &cron, now.timestamp()),
+    ))
 }
 
 fn ended(run: NewRun, started: Result<Started, Fault>) -> NewRun {

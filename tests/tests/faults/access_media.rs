@@ -115,8 +115,14 @@ fn a_code_opens_its_own_category_on_every_path_and_no_other() {
     // A cookie that somebody makes of another's parts: its end is another one's.
     let mut forger = server.visitor();
     let (kept, end) = token.split_at(token.len() - 8);
-    let end = if end.starts_with('A') { "BAAAAAAA" } else { "AAAAAAAA" };
-    forger.headers.push(format!("Cookie: mediastack_view={kept}{end}"));
+    let end = if end.starts_with('A') {
+        "BAAAAAAA"
+    } else {
+        "AAAAAAAA"
+    };
+    forger
+        .headers
+        .push(format!("Cookie: mediastack_view={kept}{end}"));
     for (method, path) in &paths[0] {
         for viewer in [&mut viewer, &mut by_header, &mut by_token] {
             let status = viewer.ask(method, path, &[], None).status;

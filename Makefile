@@ -81,7 +81,8 @@ kills: setup fixtures
 		$(CARGO) test --workspace --test scenarios -- --nocapture kill::
 
 faults: setup
-	@scripts/faults.sh all
+	$(CARGO) build --release -p mediastack
+	@MEDIASTACK_BIN=$(CURDIR)/target/release/mediastack scripts/faults.sh all
 
 soak: setup fixtures
 	$(CARGO) build --release -p mediastack

@@ -1,9 +1,10 @@
 //! How the C library's allocator, which Rust and libav share, keeps memory that was given back to it.
 
 /// From how many bytes on an allocation is a mapping of its own, which the system has back as soon as it is freed. glibc raises that
-/// border by itself to the size of whatever was freed once: then 19 MiB for checking a password stay with the process for good.
+/// border by itself to the size of whatever was freed once: then 19 MiB for checking a password stay with the process for good, and the
+/// 5 MB that libav keeps of each MPEG-TS source leave holes of that size among everything else.
 #[cfg(target_env = "gnu")]
-const OWN_MAPPING: i32 = 8 << 20;
+const OWN_MAPPING: i32 = 4 << 20;
 
 /// Makes the process give large blocks back when they are freed, and share small ones among a few arenas: one for each processor, at
 /// least two. To be called once, before there are threads. Nothing happens where the C library isn't glibc.

@@ -25,6 +25,8 @@ const EVERY: u64 = 10;
 /// The slope of memory that is none, in MiB per hour, and how long a run must be to tell.
 const SLOPE: f64 = 1.0;
 const TELLING: u64 = 30;
+/// The part of a run that is warm-up: until each source has had each trouble several times, and the allocator has what it takes.
+const WARM_UP: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
@@ -237,7 +239,7 @@ fn nothing_grows_and_nothing_ends() {
     println!("{told}");
 
     if minutes >= TELLING {
-        let warm = series[0].values.len() / 3;
+        let warm = series[0].values.len() / WARM_UP;
         let per_hour = series[1].slope(warm) * 3600.0 / EVERY as f64;
         assert!(
             per_hour < SLOPE,
@@ -297,7 +299,7 @@ fn tell(
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("it is writable");
     write("samples.csv", &plot::csv(series, EVERY));
     write("soak.svg", &plot::svg(series, EVERY));
-    let warm = series[0].values.len() / 3;
+    let warm = series[0].values.len() / WARM_UP;
     let hour = 3600.0 / EVERY as f64;
     let mut text = format!(
         "# {sources} sources for {minutes} min, {faults} faults\n\n\

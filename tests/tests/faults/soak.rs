@@ -234,6 +234,7 @@ fn nothing_grows_and_nothing_ends() {
         trouble.end(&proxies[index]);
     }
     window.heal();
+    write_samples(&series);
     let ended = end(&mut lab, &sources, &tasks);
     let told = tell(&series, minutes, sources.len(), faults, &ended);
     println!("{told}");
@@ -253,12 +254,12 @@ fn nothing_grows_and_nothing_ends() {
     }
 }
 
-/// Stops everything and looks at every file: how many seconds there are, and how many the gaps say are missing.
+/// Stops everything, then looks at every file: how many seconds there are, and how many the gaps say are missing.
 fn end(lab: &mut Lab, sources: &[i64], tasks: &[i64]) -> (f64, f64) {
     lab.sign_in();
+    let ended: Vec<_> = sources.iter().map(|source| lab.stop(*source)).collect();
     let (mut there, mut missing) = (0.0, 0.0);
-    for (source, task) in sources.iter().zip(tasks) {
-        let ended = lab.stop(*source);
+    for (ended, task) in ended.iter().zip(tasks) {
         assert_eq!(&ended["id"], task, "one task from the beginning to the end");
         let gaps = ended["gaps"].as_array().cloned().unwrap_or_default();
         missing += gaps
@@ -294,11 +295,6 @@ fn tell(
     faults: u64,
     (there, missing): &(f64, f64),
 ) -> String {
-    let folder = results().with_file_name("soak");
-    std::fs::create_dir_all(&folder).expect("the target folder is writable");
-    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("it is writable");
-    write("samples.csv", &plot::csv(series, EVERY));
-    write("soak.svg", &plot::svg(series, EVERY));
     let warm = series[0].values.len() / WARM_UP;
     let hour = 3600.0 / EVERY as f64;
     let mut text = format!(
@@ -321,4 +317,17 @@ fn tell(
     }
     write("soak.md", &text);
     text
+}
+
+/// What was seen, whatever comes of it.
+fn write_samples(series: &[Series]) {
+    write("samples.csv", &plot::csv(series, EVERY));
+    write("soak.svg", &plot::svg(series, EVERY));
+}
+
+/// A file among the results.
+fn write(name: &str, text: &str) {
+    let folder = results().with_file_name("soak");
+    std::fs::create_dir_all(&folder).expect("the target folder is writable");
+    std::fs::write(folder.join(name), text).expect("it is writable");
 }

@@ -172,8 +172,11 @@ async function walk(pass) {
   await seen('player').waitFor();
   step = `${pass.name}: it plays`;
   const media = (read) => watching.evaluate(`(() => { const v = document.querySelector('video'); return ${read}; })()`);
-  if (await media('v.paused')) await seen('player-toggle').click();
-  await until(async () => (await media('v.currentTime')) > 1);
+  // It may begin by itself between the look and the click, which then stops it.
+  await until(async () => {
+    if (await media('v.paused')) await seen('player-toggle').click();
+    return (await media('v.currentTime')) > 1;
+  });
   step = `${pass.name}: it seeks`;
   await seen('player').locator('[role=slider]').first().focus();
   await watching.keyboard.press('Home');

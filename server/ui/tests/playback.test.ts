@@ -58,3 +58,24 @@ describe('a recording that waits', () => {
     expect(element.currentTime).toBe(59.8);
   });
 });
+
+describe('a press on play before the media has come', () => {
+  /** What an element does when it is given its media: it stands, and tells nobody. */
+  const given = (playback: ReturnType<typeof usePlayback>): void => {
+    element.paused = true;
+    playback.loaded();
+  };
+  it('is not lost when it comes', () => {
+    const playback = playing(0);
+    given(playback);
+    expect(element.paused).toBe(false);
+  });
+  it('counts no more after one on pause, or when the system stopped it', () => {
+    for (const stop of ['pause', 'stopped'] as const) {
+      const playback = playing(0);
+      playback[stop]();
+      given(playback);
+      expect(element.paused).toBe(true);
+    }
+  });
+});

@@ -38,6 +38,8 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
   let note: ReturnType<typeof setTimeout> | undefined;
   let stuck: ReturnType<typeof setTimeout> | undefined;
   let over = false;
+  /** A person wants it to play: what was asked of an element that knew no media yet is lost when it is given some. */
+  let wanted = false;
 
   const forget = (): void => {
     const key = options.storageKey();
@@ -59,6 +61,7 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
     element.playbackRate = speed.value;
     element.volume = volume.value;
     element.muted = muted.value;
+    if (wanted && element.paused) play();
     if (began) return;
     began = true;
     const start = options.start();
@@ -81,7 +84,8 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
   }
   function ended(): void {
     clearTimeout(stuck);
-    [waiting.value, paused.value] = [false, true];
+    waiting.value = false;
+    stopped();
     forget();
     options.ended();
   }
@@ -103,9 +107,17 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
   }
   function play(): void {
     if (over) seek(0);
+    wanted = true;
     void media.value?.play().catch(() => undefined);
   }
-  const pause = (): void => media.value?.pause();
+  function pause(): void {
+    wanted = false;
+    media.value?.pause();
+  }
+  /** It stands, by whomever. */
+  function stopped(): void {
+    [wanted, paused.value] = [false, true];
+  }
   const toggle = (): void => (media.value?.paused ? play() : pause());
   function seek(seconds: number): void {
     if (!media.value) return;
@@ -146,6 +158,6 @@ export function usePlayback(media: Ref<HTMLVideoElement | null>, options: Playba
     clearTimeout(stuck);
     remember();
   });
-  return { at, duration, paused, waiting, speed, buffered, resumed, muted, volume, silent: computed(() => muted.value || volume.value === 0), loaded, ticked, progressed, stalled, ended, play, pause, toggle, seek, setSpeed, setVolume, setMuted, volumeChanged, fromStart, forget, renew };
+  return { at, duration, paused, waiting, speed, buffered, resumed, muted, volume, silent: computed(() => muted.value || volume.value === 0), loaded, ticked, progressed, stopped, stalled, ended, play, pause, toggle, seek, setSpeed, setVolume, setMuted, volumeChanged, fromStart, forget, renew };
 }
 export type Playback = ReturnType<typeof usePlayback>;

@@ -110,8 +110,8 @@ pub enum Notice {
 
 /// After so many packets without a hole, a loss that the source told of is listed as it was told.
 const LOSS_PACKETS: u32 = 300;
-/// The largest unit that is taken from a live source, four times what pictures of 8K at 1 Gbit/s have. A larger one would be held several
-/// times on its way to the disk.
+/// The largest unit that is taken from a live source, six times an average picture at 1 Gbit/s and 25 a second. A larger one would
+/// be held several times on its way to the disk.
 pub(crate) const MAX_UNIT_BYTES: usize = 32 << 20;
 /// More audio tracks than any broadcast has.
 const MAX_AUDIO: usize = 8;

@@ -72,6 +72,9 @@ pub(crate) struct Claim {
     pub(crate) start: Option<NewRun>,
 }
 
+/// Gives a schedule its next run, if the one that is known is still planned.
+const MOVE: &str = "UPDATE schedules SET next_run_at = $3 WHERE id = $1 AND next_run_at = $2 AND is_active";
+
 const SELECT: &str = "SELECT c.*, s.name AS source_name, \
     (SELECT r.outcome FROM schedule_runs r WHERE r.schedule_id = c.id ORDER BY r.planned_at DESC LIMIT 1) AS last_outcome \
     FROM schedules c JOIN sources s ON s.id = c.source_id";
@@ -157,8 +160,7 @@ impl Store {
 
     /// Moves the next run of a schedule from `planned`, unless it was started or planned anew meanwhile.
     pub(crate) async fn move_run(&self, id: i64, planned: Micros, next: Option<Micros>) -> Result<bool> {
-        let sql = "UPDATE schedules SET next_run_at = $3 WHERE id = $1 AND next_run_at = $2 AND is_active";
-        write!(self, pool => sqlx::query(sql).bind(id).bind(planned).bind(next).execute(pool).await.map(|done| done.rows_affected() == 1))
+        write!(self, pool => sqlx::query(MOVE).bind(id).bind(planned).bind(next).execute(pool).await.map(|done| done.rows_affected() == 1))
     }
 
     /// The earliest next run.
@@ -170,7 +172,6 @@ impl Store {
     /// Takes due runs, all in one transaction, and writes them into the ledger; the schedules whose run is ours to start. Another server
     /// that was faster has the others, and a run that stands in the ledger does not start again.
     pub(crate) async fn claim_schedules(&self, claims: &[Claim]) -> Result<Vec<i64>> {
-        let take = "UPDATE schedules SET next_run_at = $3 WHERE id = $1 AND next_run_at = $2 AND is_active";
         let note = "INSERT INTO schedule_runs (schedule_id, source_id, planned_at, decided_at, outcome, reason, task_id) \
                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (schedule_id, planned_at) DO NOTHING";
         let now = Micros::now();
@@ -178,7 +179,7 @@ impl Store {
             let mut tx = pool.begin().await?;
             let mut ours = Vec::new();
             for claim in claims {
-                let done = sqlx::query(take).bind(claim.schedule_id).bind(claim.due).bind(claim.next).execute(&mut *tx).await?;
+                let done = sqlx::query(MOVE).bind(claim.schedule_id).bind(claim.due).bind(claim.next).execute(&mut *tx).await?;
                 if done.rows_affected() == 0 {
                     continue;
                 }

@@ -16,6 +16,22 @@ use serde_json::{Value, json};
 
 const HOUR: i64 = 3600;
 
+fn clocks() -> Fault {
+    Fault::new(
+        27,
+        "system clock +1 h, -1 h, NTP step, suspend for 10 min",
+        "monotonic clock for media; no loss by a drift reset; a schedule fires once; file names unique",
+    )
+}
+
+fn zones() -> Fault {
+    Fault::new(
+        28,
+        "DST forward and back, zone change, 29 February, new time zone data",
+        "published rule; preview of the next 5 runs; the repeated hour does not overwrite",
+    )
+}
+
 fn lab(clock: &FakedClock) -> Lab {
     let environment = clock.environment();
     let environment: Vec<(&str, &str)> = environment
@@ -27,11 +43,7 @@ fn lab(clock: &FakedClock) -> Lab {
 
 #[test]
 fn a_clock_that_is_set_leaves_the_media_alone() {
-    let mut fault = Fault::new(
-        27,
-        "system clock +1 h, -1 h, NTP step, suspend for 10 min",
-        "monotonic clock for media; no loss by a drift reset; a schedule fires once; file names unique",
-    );
+    let mut fault = clocks();
     let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
     let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_360p.flv")));
     let clock = FakedClock::ahead_by(0);
@@ -92,11 +104,7 @@ fn a_clock_that_is_set_leaves_the_media_alone() {
 
 #[test]
 fn a_schedule_fires_once_whatever_the_clock_does() {
-    let mut fault = Fault::new(
-        27,
-        "system clock +1 h, -1 h, NTP step, suspend for 10 min",
-        "monotonic clock for media; no loss by a drift reset; a schedule fires once; file names unique",
-    );
+    let mut fault = clocks();
     let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
     let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_180p.flv")));
     // Ten seconds before an hour.
@@ -152,11 +160,7 @@ fn preview(lab: &mut Lab, expression: &str, zone: &str) -> Vec<String> {
 
 #[test]
 fn the_next_five_runs_follow_the_published_rule() {
-    let mut fault = Fault::new(
-        28,
-        "DST forward and back, zone change, 29 February, new time zone data",
-        "published rule; preview of the next 5 runs; the repeated hour does not overwrite",
-    );
+    let mut fault = zones();
     // Noon of 24 October 2026, of 26 March 2027, and of 1 January 2027, in UTC.
     let days = [
         (
@@ -235,11 +239,7 @@ fn zone_data(folder: &Path, hours: u32) {
 
 #[test]
 fn new_time_zone_data_moves_what_is_planned() {
-    let mut fault = Fault::new(
-        28,
-        "DST forward and back, zone change, 29 February, new time zone data",
-        "published rule; preview of the next 5 runs; the repeated hour does not overwrite",
-    );
+    let mut fault = zones();
     let folder = tempfile::tempdir().expect("a temporary directory");
     zone_data(folder.path(), 3);
     let mut lab = Lab::start(&[("TZDIR", folder.path().to_str().expect("UTF-8"))]);
@@ -280,11 +280,7 @@ fn new_time_zone_data_moves_what_is_planned() {
 
 #[test]
 fn the_repeated_hour_overwrites_nothing() {
-    let mut fault = Fault::new(
-        28,
-        "DST forward and back, zone change, 29 February, new time zone data",
-        "published rule; preview of the next 5 runs; the repeated hour does not overwrite",
-    );
+    let mut fault = zones();
     let nginx = NginxRtmp::start(WhenPublisherLeaves::KeepPlayers);
     let _publisher = Publisher::start(&nginx.url("a"), &Content::of(media("live_180p.flv")));
     // 02:00 in Berlin on 25 October 2026 is midnight and one o'clock in UTC.

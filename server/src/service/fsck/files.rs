@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::fault::Fault;
@@ -29,18 +29,12 @@ impl Listing {
             };
             for entry in entries {
                 let entry = entry.map_err(failed)?;
-                let about = match entry.metadata() {
-                    // It went in between.
+                let (name, size) = match look(&entry) {
+                    Ok(Some(found)) => found,
+                    Ok(None) => continue,
+                    // It went in between: a server that runs is looked at, too.
                     Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                    about => about.map_err(failed)?,
-                };
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let (name, size) = if about.is_dir() && is_of_a_worker(&name) {
-                    (format!("{name}/"), size_of(&entry.path()).map_err(failed)?)
-                } else if about.is_file() && name != crate::app::TOKEN {
-                    (name, about.len())
-                } else {
-                    continue;
+                    Err(error) => return Err(failed(error)),
                 };
                 let name = if folder.is_empty() {
                     name
@@ -66,8 +60,17 @@ impl Listing {
     }
 }
 
-/// The bytes of the files in a worker's folder, which has no folders in it.
-fn size_of(folder: &Path) -> std::io::Result<u64> {
-    let entries = fs::read_dir(folder)?;
-    entries.map(|entry| Ok(entry?.metadata()?.len())).sum()
+/// The name and the bytes of a file, or of a worker's folder, which has no folders in it; `None` for what is neither.
+fn look(entry: &fs::DirEntry) -> io::Result<Option<(String, u64)>> {
+    let about = entry.metadata()?;
+    let name = entry.file_name().to_string_lossy().into_owned();
+    if about.is_dir() && is_of_a_worker(&name) {
+        let files = fs::read_dir(entry.path())?;
+        let size = files
+            .map(|file| Ok(file?.metadata()?.len()))
+            .sum::<io::Result<u64>>()?;
+        return Ok(Some((format!("{name}/"), size)));
+    }
+    let is_ours = about.is_file() && name != crate::app::TOKEN;
+    Ok(is_ours.then_some((name, about.len())))
 }

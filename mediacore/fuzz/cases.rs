@@ -141,7 +141,7 @@ pub(crate) fn timeline(data: &[u8]) {
         .collect();
     let mut now = Instant::now();
     let mut packets = 0;
-    while !input.0.is_empty() && packets < 20_000 {
+    while !input.0.is_empty() && packets < 2000 {
         let which = usize::from(input.byte());
         let count = tracks.len();
         let track = &mut tracks[which / 16 % count];

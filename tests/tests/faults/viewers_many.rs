@@ -55,11 +55,15 @@ fn a_crowd_on_a_cold_item_makes_no_recording_late() {
     let play = lab.admin.get(&format!("{video}/play")).json(200);
     let path = play["hls_url"].as_str().expect("a path").to_owned();
 
+    // A fragment of two seconds is written when it is whole, so that much is always behind.
+    let quiet = Instant::now() + pick(Duration::from_secs(4), Duration::from_secs(20));
+    let alone = most_behind(&mut lab, || Instant::now() < quiet);
+
     // All of them ask for the playlist in one instant; then each takes a segment when it has played the one before.
     let together = Barrier::new(viewers);
     let (port, end) = (lab.server.port(), Instant::now() + watched);
-    let (slowest, mut behind) = (std::sync::Mutex::new(Duration::ZERO), 0.0_f64);
-    std::thread::scope(|scope| {
+    let slowest = std::sync::Mutex::new(Duration::ZERO);
+    let behind = std::thread::scope(|scope| {
         let crowd: Vec<_> = (0..viewers)
             .map(|number| {
                 let (together, path, slowest) = (&together, &path, &slowest);
@@ -90,18 +94,14 @@ fn a_crowd_on_a_cold_item_makes_no_recording_late() {
                     .expect("a thread")
             })
             .collect();
-        while crowd.iter().any(|viewer| !viewer.is_finished()) {
-            let live = lab.admin.get("/api/tasks/live").json(200);
-            for one in live.as_array().expect("a list") {
-                let of = |key: &str| one[key].as_f64().unwrap_or(0.0);
-                behind = behind.max(of("received_s") - of("durable_s"));
-            }
-            std::thread::sleep(Duration::from_millis(250));
-        }
+        most_behind(&mut lab, || crowd.iter().any(|viewer| !viewer.is_finished()))
     });
-    // What came is written when a fragment of two seconds is whole; late by less than a second is not late. Here the cameras, the viewers and
-    // a program that isn't optimized share the processors, too.
-    assert!(behind < 6.0, "a recording is {behind:.1} s behind");
+    // In a sample the cameras, the viewers, other tests and a program that isn't optimized share the processors.
+    let late = behind - alone;
+    assert!(
+        late < pick(4.0, 1.0),
+        "{behind:.1} s behind, {alone:.1} s without viewers"
+    );
     let slowest = slowest.into_inner().expect("no holder panics");
     assert!(
         slowest < patience(Duration::from_secs(5)),
@@ -117,9 +117,23 @@ fn a_crowd_on_a_cold_item_makes_no_recording_late() {
     }
     fault.seen(format!(
         "{viewers} viewers at once on {length} s of film beside {recordings} recordings: the slowest playlist after {} ms, recordings {behind:.1} s \
-         behind at most, of which 2 s are the fragment; no gap",
+         behind at most, {alone:.1} s without viewers; no gap",
         slowest.as_millis()
     ));
+}
+
+/// How many seconds that came were not durable yet, in the recording where they were most, while `going` says so.
+fn most_behind(lab: &mut Lab, going: impl Fn() -> bool) -> f64 {
+    let mut behind = 0.0_f64;
+    while going() {
+        let live = lab.admin.get("/api/tasks/live").json(200);
+        for one in live.as_array().expect("a list") {
+            let of = |key: &str| one[key].as_f64().unwrap_or(0.0);
+            behind = behind.max(of("received_s") - of("durable_s"));
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    behind
 }
 
 #[test]

@@ -20,8 +20,11 @@ use crate::{Error, ErrorKind, Interrupt, log};
 /// How much may be read to find out what an input is.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Bytes.
+    /// Bytes, for [`Input::find_stream_info`] and for telling formats apart.
     pub bytes: u64,
+    /// Bytes for the header while the input is opened, where that is less. A demuxer of MPEG-TS that reads what can't be sought in has a
+    /// buffer of that size from then on, until so much was read.
+    pub header: u64,
     /// Media time, for [`Input::find_stream_info`].
     pub length: Duration,
     /// Packets that are held back while streams are still unknown.
@@ -34,6 +37,7 @@ impl Default for Probe {
     fn default() -> Self {
         Self {
             bytes: 5_000_000,
+            header: 5_000_000,
             length: Duration::from_secs(5),
             packets: 2500,
             streams: 64,
@@ -168,6 +172,8 @@ impl Input {
                 });
             }
         };
+        // SAFETY: a plain field of an open context, that is read by later calls.
+        unsafe { (*context.as_ptr()).probesize = bytes(options.probe.bytes) };
         dictionary.log_unused();
         Ok(Self {
             context,
@@ -399,13 +405,18 @@ unsafe fn prepare(
         (*context).correct_ts_overflow = 0;
         (*context).max_streams = c_int::try_from(probe.streams).unwrap_or(c_int::MAX);
         (*context).max_probe_packets = c_int::try_from(probe.packets).unwrap_or(c_int::MAX);
-        (*context).probesize = i64::try_from(probe.bytes).unwrap_or(i64::MAX).max(32);
+        (*context).probesize = bytes(probe.bytes.min(probe.header));
         (*context).max_analyze_duration = i64::try_from(probe.length.as_micros()).unwrap_or(i64::MAX);
         if let Some(io) = io {
             (*context).pb = io.as_ptr();
             (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO as c_int;
         }
     }
+}
+
+/// In the form of libav's limits, of which 32 is the least.
+fn bytes(limit: u64) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).max(32)
 }
 
 fn find_format(name: Option<&str>) -> Result<*const ffi::AVInputFormat, Error> {

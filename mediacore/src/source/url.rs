@@ -86,18 +86,18 @@ impl SourceUrl {
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_URL_BYTES {
             return Err(invalid(format!(
-                "source address: {} bytes, more than the {MAX_URL_BYTES} we take",
+                "address: {} bytes, more than the {MAX_URL_BYTES} we take",
                 text.len()
             )));
         }
         if let Some(at) = text.find(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(invalid(format!(
-                "source address: a blank or control character at byte {at}"
+                "address: a blank or control character at byte {at}"
             )));
         }
         let scheme = scheme_of(text)?;
-        let url = Url::parse(text)
-            .map_err(|cause| invalid(format!("source address ({}): {cause}", scheme.as_str())))?;
+        let url =
+            Url::parse(text).map_err(|cause| invalid(format!("address ({}): {cause}", scheme.as_str())))?;
         Self::check(scheme, url)
     }
 
@@ -213,40 +213,36 @@ impl SourceUrl {
         let name = scheme.as_str();
         if url.as_str().len() > MAX_URL_BYTES {
             return Err(invalid(format!(
-                "source address ({name}): longer than {MAX_URL_BYTES} bytes"
+                "address ({name}): longer than {MAX_URL_BYTES} bytes"
             )));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(invalid(format!("source address ({name}): no host")));
+            return Err(invalid(format!("address ({name}): no host")));
         }
         if scheme.is_http() {
             url.set_fragment(None);
             return Ok(Self { scheme, url });
         }
         if url.fragment().is_some() {
-            return Err(invalid(format!(
-                "source address ({name}): a '#' must be written as %23"
-            )));
+            return Err(invalid(format!("address ({name}): a '#' must be written as %23")));
         }
         // Of other schemes than http the url crate keeps the host's text as it is; read it as http would.
         if let Some(Host::Domain(text)) = url.host() {
-            let host = Host::parse(text)
-                .map_err(|cause| invalid(format!("source address ({name}): host: {cause}")))?;
+            let host =
+                Host::parse(text).map_err(|cause| invalid(format!("address ({name}): host: {cause}")))?;
             let set = match host {
                 Host::Domain(domain) => url.set_host(Some(&domain)).is_ok(),
                 Host::Ipv4(ip) => url.set_ip_host(ip.into()).is_ok(),
                 Host::Ipv6(ip) => url.set_ip_host(ip.into()).is_ok(),
             };
             if !set {
-                return Err(invalid(format!(
-                    "source address ({name}): the host can't be used"
-                )));
+                return Err(invalid(format!("address ({name}): the host can't be used")));
             }
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         if !url.host_str().is_some_and(|host| host.chars().all(plain)) {
             return Err(invalid(format!(
-                "source address ({name}): the host has a forbidden character"
+                "address ({name}): the host has a forbidden character"
             )));
         }
         Ok(Self { scheme, url })
@@ -298,17 +294,17 @@ impl fmt::Debug for SourceUrl {
 fn scheme_of(text: &str) -> Result<Scheme> {
     let Some((name, rest)) = text.split_once(':') else {
         return Err(invalid(
-            "source address: no scheme; write rtsp://, rtmp:// or https:// in front".into(),
+            "address: no scheme; write rtsp://, rtmp:// or https:// in front".into(),
         ));
     };
     match Scheme::parse(name) {
         Some(scheme) if rest.starts_with("//") => Ok(scheme),
         Some(scheme) => Err(invalid(format!(
-            "source address: {}: must be followed by //",
+            "address: {}: must be followed by //",
             scheme.as_str()
         ))),
         None => Err(invalid(format!(
-            "source address: the scheme {} is not one of rtmp, rtmps, rtsp, rtsps, http, https",
+            "address: the scheme {} is not one of rtmp, rtmps, rtsp, rtsps, http, https",
             shown_scheme(name)
         ))),
     }

@@ -10,6 +10,10 @@ use crate::source::libav::{self, PROBE_LENGTH};
 use crate::source::{InputEvent, Interrupt, Packet, TrackInfo};
 use crate::time::{Ticks, TimeBase};
 
+/// How far a segment's tables are looked for. They should be its first packets (RFC 8216, 3.2); tracks of which they don't tell are still
+/// found while the run is probed.
+const TS_HEADER_BYTES: u64 = 512 << 10;
+
 /// What comes next from a rendition.
 pub(crate) enum Item {
     /// A packet, its track known to the caller's list.
@@ -289,6 +293,9 @@ fn open(format: Format, shared: &Shared, interrupt: &Interrupt) -> Result<av::In
         format: Some(name.to_owned()),
         ..av::OpenOptions::default()
     };
+    if format == Format::Ts {
+        options.probe.header = TS_HEADER_BYTES;
+    }
     if format == Format::Mp4 {
         // Without it the demuxer keeps the index of every fragment since the run began.
         options

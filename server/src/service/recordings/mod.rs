@@ -526,7 +526,8 @@ fn noticed(notice: &Notice) -> Option<(&'static str, String)> {
             ),
         ),
         Notice::PacketsDropped { reason, count } => {
-            ("packets", format!("{count} packets were dropped: {reason}"))
+            let were = if *count == 1 { "packet was" } else { "packets were" };
+            ("packets", format!("{count} {were} dropped: {reason}"))
         }
     })
 }

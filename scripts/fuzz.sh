@@ -28,7 +28,7 @@ for target in "${targets[@]}"; do
     case $target in
       mp4_index) longest=8192 ;;
       hls_package) longest=8192 watch=(--no-trace-compares) ;;
-      timeline) longest=256 watch=(--no-trace-compares) ;;
+      timeline) longest=96 watch=(--no-trace-compares) ;;
     esac
     cargo fuzz run --sanitizer none "${watch[@]}" "$target" "fuzz/corpus/$target" "$seeds" -- \
       -runs="$RUNS" -max_len="$longest" -rss_limit_mb=1024 -malloc_limit_mb=256

@@ -174,7 +174,8 @@ impl Timeline {
         }
     }
 
-    /// A packet after a suspect of the same track.
+    /// A packet after a suspect of the same track. What is decided about the suspect can end a replay, and then a new clock begins, at
+    /// which the packet waits with the others.
     fn second(&mut self, index: usize, packet: Incoming, sink: &mut Sink<'_>) {
         let lane = &self.lanes[index];
         let (Some(first), Some(last)) = (lane.wait.front().copied(), lane.wait.back().copied()) else {
@@ -187,7 +188,7 @@ impl Timeline {
                 self.splice_when_ready(index, packet.now, sink);
             } else {
                 self.splice(index, sink);
-                self.judge(index, packet, sink);
+                self.feed(index, packet, sink);
             }
             return;
         }
@@ -208,7 +209,7 @@ impl Timeline {
                 } else {
                     self.retime(index, &first, Some(mapped), sink);
                 }
-                self.judge(index, packet, sink);
+                self.feed(index, packet, sink);
             }
             Fit::Drop(reason) => self.reject(index, &packet, reason, sink),
             Fit::Doubt if agrees && repeat && lane.repeats(packet.dts) => {

@@ -14,6 +14,10 @@ use mediacore::time::Timescale;
 use proptest::prelude::*;
 
 #[path = "../fuzz/cases.rs"]
+#[expect(
+    dead_code,
+    reason = "a target that takes one way of many; here each input goes all of them"
+)]
 mod cases;
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -15,7 +15,7 @@ use crate::raw::write_enum;
 use crate::redact::redact;
 use crate::stream::StreamInfo;
 use crate::watch::{self, Watch};
-use crate::{Error, ErrorKind, Interrupt, log};
+use crate::{Error, ErrorKind, Interrupt, log, memory};
 
 /// How much may be read to find out what an input is.
 #[derive(Clone, Debug)]
@@ -174,6 +174,8 @@ impl Input {
         };
         // SAFETY: a plain field of an open context, that is read by later calls.
         unsafe { (*context.as_ptr()).probesize = bytes(options.probe.bytes) };
+        // SAFETY: the demuxer's own state, which libav allocated and uses in calls on this context only.
+        unsafe { memory::forget_zeros((*context.as_ptr()).priv_data) };
         dictionary.log_unused();
         Ok(Self {
             context,

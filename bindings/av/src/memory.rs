@@ -70,6 +70,45 @@ fn read_only_file(line: &str) -> Option<Option<(usize, usize)>> {
     Some(wanted.then(|| (start, end.saturating_sub(start))))
 }
 
+/// Gives back the pages of a block that hold nothing but zeros: they read as zeros as before, and are there again when they are written to.
+/// libav writes zeros to what it takes, of which a demuxer of FLV or RTMP has 2 MiB for a case that hardly ever comes.
+///
+/// # Safety
+/// `block` came from the C library's allocator, and nobody writes to it meanwhile.
+pub(crate) unsafe fn forget_zeros(block: *mut libc::c_void) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: asks for a number.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(0);
+        if !page.is_power_of_two() {
+            return;
+        }
+        // SAFETY: the caller says where the block comes from; null has no size.
+        let size = unsafe { libc::malloc_usable_size(block) };
+        let start = (block as usize).next_multiple_of(page);
+        let pages = (block as usize).saturating_add(size).saturating_sub(start) / page;
+        let mut empty = 0;
+        for number in 0..=pages {
+            let at = start + number * page;
+            // SAFETY: a whole page of the block; the allocator's own notes lie outside of it.
+            let zeros = number < pages
+                && unsafe { std::slice::from_raw_parts(at as *const u64, page / 8) }
+                    .iter()
+                    .all(|word| *word == 0);
+            if zeros {
+                empty += 1;
+            } else if empty > 0 {
+                let length = empty * page;
+                // SAFETY: pages of private, anonymous memory that are zeros, and which the system fills with zeros when they are touched.
+                unsafe { libc::madvise((at - length) as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+                empty = 0;
+            }
+        }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = block;
+}
+
 /// Gives back to the system what is free now. Takes milliseconds, while which others wait for memory.
 pub fn trim() {
     #[cfg(target_env = "gnu")]
@@ -116,6 +155,25 @@ mod tests {
         assert!(named(&std::fs::read_to_string("/proc/self/smaps").unwrap()).len() > 10);
         // This program has threads.
         assert_eq!(unchanged_mappings(), []);
+    }
+
+    #[test]
+    fn pages_of_zeros_are_given_back_and_stay_zeros() {
+        let mut block = vec![1_u8; 3 << 20];
+        block[1000..2_900_000].fill(0);
+        block[2_000_000] = 7;
+        // SAFETY: Rust's allocator is the C library's; the block is borrowed here alone.
+        unsafe { forget_zeros(block.as_mut_ptr().cast()) };
+        let mut there = vec![1_u8; 3 << 20];
+        there[1000..2_900_000].fill(0);
+        there[2_000_000] = 7;
+        assert!(block == there);
+        let mut small = vec![0_u8; 100];
+        // SAFETY: as above.
+        unsafe { forget_zeros(small.as_mut_ptr().cast()) };
+        // SAFETY: null is no block.
+        unsafe { forget_zeros(std::ptr::null_mut()) };
+        assert_eq!(small, [0; 100]);
     }
 
     #[test]

@@ -317,6 +317,8 @@ async fn keep_house(app: Arc<App>) {
         let stopping = tokio::select! {
             _ = tick.tick() => false,
             _ = minute.tick() => {
+                // What sources that came and went have left between what stays.
+                tokio::task::spawn_blocking(mediacore::memory::trim);
                 keep_sessions(&app).await;
                 continue;
             }

@@ -1,4 +1,4 @@
-//! 64 sources of three kinds, a fault of each of them every minute, for as long as one likes: memory, threads and descriptors stay flat, and
+//! 64 sources of three kinds, a fault of each of them in three of four minutes, for as long as one likes: memory, threads and descriptors stay flat, and
 //! every recording is there at the end. `make soak MINUTES=60` runs it.
 
 use std::fmt::Write as _;
@@ -22,6 +22,9 @@ const RTSP: usize = 12;
 const HLS: usize = 12;
 /// How often everything is looked at.
 const EVERY: u64 = 10;
+/// Every so many minutes, one is without new faults. At its end all sources are well, and memory is that of 64 recordings, and not of as
+/// many as happen to be connected.
+const CALM: u64 = 4;
 /// The slope of memory that is none, in MiB per hour, and how long a run must be to tell.
 const SLOPE: f64 = 1.0;
 const TELLING: u64 = 30;
@@ -167,6 +170,11 @@ fn nothing_grows_and_nothing_ends() {
     let mut endings: Vec<(Instant, Trouble, usize)> = Vec::new();
     let mut faults = 0_u64;
     let mut second = 0;
+    let mut in_calm: Vec<f64> = Vec::new();
+    let mut calm = Series {
+        name: "anonymous MiB, all well",
+        values: Vec::new(),
+    };
     while began.elapsed() < length {
         let now = Instant::now();
         endings.retain(|(at, trouble, index)| {
@@ -181,9 +189,10 @@ fn nothing_grows_and_nothing_ends() {
             continue;
         }
         let minute = second / 60;
+        let calms = minute % CALM == CALM - 1;
         // The first minute is for everybody to begin; each proxy has its second of the others.
         for (index, proxy) in proxies.iter().enumerate() {
-            if minute > 0 && index as u64 * 60 / proxies.len() as u64 == second % 60 {
+            if minute > 0 && !calms && index as u64 * 60 / proxies.len() as u64 == second % 60 {
                 let trouble = TROUBLES[(index + minute as usize) % TROUBLES.len()];
                 faults += 1;
                 if let Some(after) = trouble.begin(proxy) {
@@ -192,13 +201,20 @@ fn nothing_grows_and_nothing_ends() {
             }
         }
         match second % 60 {
-            10 if minute > 0 => {
+            10 if minute > 0 && !calms => {
                 faults += HLS as u64;
                 hls_trouble(&window, minute);
             }
             25 => window.heal(),
-            40 if minute % 7 == 6 => publisher.restart(&content),
+            40 if minute % 7 == 6 && !calms => publisher.restart(&content),
             _ => {}
+        }
+        if calms && second % 60 >= 45 {
+            in_calm.push(status(process, "RssAnon") / 1024.0);
+        } else if !in_calm.is_empty() {
+            in_calm.sort_by(f64::total_cmp);
+            calm.values.push(in_calm[in_calm.len() / 2]);
+            in_calm.clear();
         }
         if second % EVERY == 0 {
             lab.sign_in();
@@ -234,14 +250,17 @@ fn nothing_grows_and_nothing_ends() {
         trouble.end(&proxies[index]);
     }
     window.heal();
-    write_samples(&series);
+    if let Some(middle) = in_calm.get(in_calm.len() / 2) {
+        calm.values.push(*middle);
+    }
+    write_samples(&series, &calm);
     let ended = end(&mut lab, &sources, &tasks);
-    let told = tell(&series, minutes, sources.len(), faults, &ended);
+    let told = tell(&series, &calm, minutes, sources.len(), faults, &ended);
     println!("{told}");
 
     if minutes >= TELLING {
         let warm = series[0].values.len() / WARM_UP;
-        let per_hour = series[1].slope(warm) * 3600.0 / EVERY as f64;
+        let per_hour = calm.slope(calm.values.len() / WARM_UP) * 60.0 / CALM as f64;
         assert!(
             per_hour < SLOPE,
             "memory grows by {per_hour:.2} MiB an hour\n{told}"
@@ -290,6 +309,7 @@ fn checked(file: &Path) -> f64 {
 
 fn tell(
     series: &[Series],
+    calm: &Series,
     minutes: u64,
     sources: usize,
     faults: u64,
@@ -302,7 +322,9 @@ fn tell(
          {there:.0} s of media in all files, {missing:.0} s missing in their gaps; every file opens.\n\n\
          | | first | after warm-up | last | most | slope after warm-up, per hour |\n|---|--:|--:|--:|--:|--:|\n"
     );
-    for one in series {
+    let rows = series.iter().map(|one| (one, warm, hour));
+    let calm = (calm, calm.values.len() / WARM_UP, 60.0 / CALM as f64);
+    for (one, warm, hour) in rows.chain([calm]) {
         let at = |index: usize| one.values.get(index).copied().unwrap_or_default();
         let most = one.values.iter().copied().fold(0.0, f64::max);
         let _ = writeln!(
@@ -311,7 +333,7 @@ fn tell(
             one.name,
             at(0),
             at(warm),
-            at(one.values.len() - 1),
+            at(one.values.len().saturating_sub(1)),
             one.slope(warm) * hour
         );
     }
@@ -320,8 +342,10 @@ fn tell(
 }
 
 /// What was seen, whatever comes of it.
-fn write_samples(series: &[Series]) {
+fn write_samples(series: &[Series], calm: &Series) {
     write("samples.csv", &plot::csv(series, EVERY));
+    let calm = std::slice::from_ref(calm);
+    write("calm.csv", &plot::csv(calm, CALM * 60));
     write("soak.svg", &plot::svg(series, EVERY));
 }
 

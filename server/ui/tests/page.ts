@@ -4,7 +4,9 @@ import { createMemoryHistory, createRouter } from 'vue-router';
 import { flushPromises, mount, type VueWrapper } from '@vue/test-utils';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { defineComponent, h, type Component } from 'vue';
+import { speak, type Locale } from '@/i18n';
 import en from '@/i18n/en';
+import zh from '@/i18n/zh-CN';
 
 /** An answer with another status than 200. */
 class Answer {
@@ -47,7 +49,7 @@ async function fetched(input: Request): Promise<Response> {
 
 let shown: VueWrapper | null = null;
 /** Shows a component inside of a page with its words, router and stores. */
-export async function show(part: Component, props: Record<string, unknown> = {}, at = '/'): Promise<VueWrapper> {
+export async function show(part: Component, props: Record<string, unknown> = {}, at = '/', locale: Locale = 'en'): Promise<VueWrapper> {
   const blank = { template: '<i />' };
   const names = ['dashboard', 'sources', 'schedules', 'tasks', 'library', 'uploads', 'catalogue', 'codes', 'system', 'account', 'home', 'unlock', 'sign-in'];
   const router = createRouter({
@@ -55,7 +57,8 @@ export async function show(part: Component, props: Record<string, unknown> = {},
     routes: [...names.map((name) => ({ path: name === 'home' ? '/' : `/${name}`, name, component: blank })), ...['task', 'video', 'watch'].map((name) => ({ path: `/${name}/:id`, name, component: blank }))],
   });
   await router.push(at);
-  const i18n = createI18n({ legacy: false, locale: 'en', messages: { en } });
+  await speak(locale);
+  const i18n = createI18n({ legacy: false, locale, messages: { en, 'zh-CN': zh } });
   // An error of a component is the test's, and not a line of the log.
   shown = mount(defineComponent({ setup: () => () => h(part, props) }), { attachTo: document.body, global: { plugins: [i18n, router], config: { errorHandler: (error) => { throw error; } } } });
   await settled();

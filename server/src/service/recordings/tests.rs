@@ -1,3 +1,5 @@
+use mediacore::codec::Kind;
+
 use super::*;
 use crate::domain::status::Protocol;
 use crate::store::sources::SourceFields;
@@ -208,5 +210,105 @@ async fn a_task_ends_once_and_what_goes_on_is_put_behind_it() {
             None,
             "history stays"
         );
+    }
+}
+
+/// How the page says what the server tells, by the server's templates.
+const SENTENCES: &str = include_str!("../../../ui/src/i18n/zh-CN/sentences.json");
+
+/// Whether `text` is what `template` becomes with values: its pieces stand in it in their order, from the start to the end.
+fn fits(text: &str, template: &str) -> bool {
+    let pieces: Vec<&str> = template
+        .split('{')
+        .map(|piece| piece.split_once('}').map_or(piece, |(_, behind)| behind))
+        .collect();
+    let [first, between @ .., last] = pieces.as_slice() else {
+        return text == template;
+    };
+    let inside = text
+        .strip_prefix(*first)
+        .and_then(|left| left.strip_suffix(*last));
+    let behind = |left, piece: &&str| Some(str::split_once(left, *piece)?.1);
+    inside.is_some_and(|left| between.iter().try_fold(left, behind).is_some())
+}
+
+#[test]
+fn the_page_knows_in_chinese_what_is_told_of_a_recording() {
+    let sentences: HashMap<String, String> = serde_json::from_str(SENTENCES).unwrap();
+    // What is nothing but places and marks fits too much.
+    let templates: Vec<&str> = sentences
+        .keys()
+        .map(String::as_str)
+        .filter(|template| !template.starts_with("{why}; {") && !template.starts_with("{why} ({"))
+        .collect();
+    let is_known = |text: &str| templates.iter().any(|template| fits(text, template));
+    assert!(!is_known("a text; of nobody (that is known)"));
+
+    let codec = || "pcm_mulaw".to_owned();
+    let gap = |kind| {
+        Happened::Gap(record::Gap {
+            at: Duration::from_millis(3_500),
+            length: Duration::from_secs(12),
+            cause: outcome::RESTARTED.to_owned(),
+            kind,
+        })
+    };
+    let dropped = |count| Notice::PacketsDropped {
+        reason: "duplicate".to_owned(),
+        count,
+    };
+    let notices = [
+        Notice::TrackDropped {
+            codec: codec(),
+            reason: "audio is not wanted".to_owned(),
+        },
+        Notice::TrackTranscoded { codec: codec() },
+        Notice::TrackMissing { codec: codec() },
+        Notice::NoKeyFrame {
+            waited: Duration::from_secs(12),
+        },
+        Notice::ClockReset {
+            at: Duration::from_secs(60),
+            from: Duration::from_millis(95_443_718),
+            to: Duration::from_millis(40),
+        },
+        dropped(1),
+        dropped(3),
+    ];
+    let events = [
+        Happened::Part {
+            path: PathBuf::from("/storage/a.part2.mp4"),
+            number: 2,
+        },
+        Happened::Connected,
+        Happened::Reconnecting {
+            cause: "the source ended the connection".to_owned(),
+            pause: Duration::from_millis(1_500),
+        },
+        gap(None),
+        gap(Some(Kind::Video)),
+        gap(Some(Kind::Audio)),
+        Happened::DiskFull,
+    ];
+    let full = std::io::Error::from_raw_os_error(28);
+    let report = record::Report {
+        status: record::Status::Interrupted,
+        end: record::End::Storage,
+        error: Some(mediacore::Error::storage("write a.mp4 at byte 4096", full)),
+        parts: Vec::new(),
+        manifest: None,
+        gaps: Vec::new(),
+        reconnects: 0,
+        repaired: Default::default(),
+        finish_time: Duration::ZERO,
+    };
+    let messages = events
+        .into_iter()
+        .chain(notices.into_iter().map(Happened::Notice))
+        .map(|event| told(&event).expect("it is worth keeping"))
+        .chain(failed(&report))
+        .map(|event| event.message);
+    for text in messages.chain([outcome::RESTARTED, ALREADY].map(str::to_owned)) {
+        assert!(is_known(&text), "{text}");
     }
 }

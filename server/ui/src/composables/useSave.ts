@@ -1,7 +1,6 @@
 import { ref, type Ref } from 'vue';
 import { useI18n } from 'vue-i18n';
-import { ApiError } from '@/api/errors';
-import { words } from '@/lib/words';
+import { fieldWords, words } from '@/lib/words';
 
 /** What is wrong with each field; one that is empty or absent is right. */
 export type Faults<Name extends string> = Partial<Record<Name, string | false | null>>;
@@ -32,7 +31,7 @@ export function useSave<Name extends string>(...names: Name[]): Saving<Name> {
   }
 
   function tell(error: unknown): void {
-    const told = error instanceof ApiError ? Object.entries(error.fields) : [];
+    const told = Object.entries(fieldWords(error));
     const rest: string[] = [];
     for (const [place, message] of told) {
       // `events.0` is about the field `events`.

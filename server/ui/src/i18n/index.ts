@@ -23,6 +23,9 @@ const loaders: Record<Locale, () => Promise<{ messages: Messages; components: La
 
 export const i18n = createI18n({ legacy: false, locale: 'en', fallbackLocale: 'en', messages: {}, missingWarn: false, fallbackWarn: false });
 
+/** The language that is shown. */
+export const spoken = (): string => (i18n.global.locale as unknown as { value: string }).value;
+
 const components = new Map<Locale, Language>();
 
 /** Loads a language's words; those of the components come back. */

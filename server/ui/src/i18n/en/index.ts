@@ -1,3 +1,4 @@
+import { learn } from '@/lib/sentences';
 import common from './common';
 import dashboard from './dashboard';
 import library from './library';
@@ -7,6 +8,9 @@ import sources from './sources';
 import system from './system';
 import tasks from './tasks';
 import viewer from './viewer';
+
+// What existing programs know by its words stays in the language that it had.
+learn('en', { 无法删除正在录制的直播源: 'this source is being recorded; stop the recording, then delete it' });
 
 const messages = { common, dashboard, sources, schedules, tasks, library, people, system, viewer };
 

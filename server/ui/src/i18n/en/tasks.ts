@@ -60,5 +60,5 @@ export default {
   live: { durable: 'Safe on disk', rate: 'Bitrate', last: 'Last packet', now: 'just now', ago: '{s} s ago' },
   legend: { recorded: 'Recording', away: 'Source away', event: 'Event' },
   span: { recorded: 'Recording from {from} to {to}, {length}', away: 'Source away from {from} to {to}, {length}', waiting: 'Waiting for the source from {from} to {to}, {length}' },
-  kind: { connected: 'Connected', reconnecting: 'Connection lost', gap: 'Gap', part: 'New part', disk_full: 'Disk full', track: 'Track', no_key_frame: 'No key frame', clock: 'Clock jumped', packets: 'Packets dropped' },
+  kind: { connected: 'Connected', reconnecting: 'Connection lost', gap: 'Gap', part: 'New part', disk_full: 'Disk full', storage: 'Disk failed', track: 'Track', no_key_frame: 'No key frame', clock: 'Clock jumped', packets: 'Packets dropped' },
 };

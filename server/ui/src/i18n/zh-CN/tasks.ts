@@ -60,5 +60,5 @@ export default {
   live: { durable: '已落盘', rate: '码率', last: '最近数据', now: '刚刚', ago: '{s} 秒前' },
   legend: { recorded: '录制中', away: '信号中断', event: '事件' },
   span: { recorded: '{from} 至 {to} 录制，共 {length}', away: '{from} 至 {to} 信号中断，共 {length}', waiting: '{from} 至 {to} 等待信号，共 {length}' },
-  kind: { connected: '已连接', reconnecting: '连接中断', gap: '间断', part: '新分段', disk_full: '磁盘已满', track: '轨道', no_key_frame: '无关键帧', clock: '时钟跳变', packets: '丢包' },
+  kind: { connected: '已连接', reconnecting: '连接中断', gap: '间断', part: '新分段', disk_full: '磁盘已满', storage: '磁盘故障', track: '轨道', no_key_frame: '无关键帧', clock: '时钟跳变', packets: '丢包' },
 };

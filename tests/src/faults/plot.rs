@@ -44,7 +44,8 @@ impl Series {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
+/// The middle one of the values; 0 when there are none.
+pub fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! 64 sources of three kinds, a fault of each of them in three of four minutes, for as long as one likes: memory, threads and descriptors stay flat, and
-//! every recording is there at the end. `make soak MINUTES=60` runs it.
+//! 64 sources of three kinds, a fault of each of them in three of four minutes, for as long as one likes: memory, threads and descriptors
+//! stay flat, and every recording is there at the end. `make soak MINUTES=60` runs it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -212,8 +212,7 @@ fn nothing_grows_and_nothing_ends() {
         if calms && second % 60 >= 45 {
             in_calm.push(status(process, "RssAnon") / 1024.0);
         } else if !in_calm.is_empty() {
-            in_calm.sort_by(f64::total_cmp);
-            calm.values.push(in_calm[in_calm.len() / 2]);
+            calm.values.push(plot::median(&in_calm));
             in_calm.clear();
         }
         if second % EVERY == 0 {
@@ -250,8 +249,8 @@ fn nothing_grows_and_nothing_ends() {
         trouble.end(&proxies[index]);
     }
     window.heal();
-    if let Some(middle) = in_calm.get(in_calm.len() / 2) {
-        calm.values.push(*middle);
+    if !in_calm.is_empty() {
+        calm.values.push(plot::median(&in_calm));
     }
     write_samples(&series, &calm);
     let ended = end(&mut lab, &sources, &tasks);

@@ -1,4 +1,5 @@
-//! Makes sure that the folder of the built pages exists (they are embedded as it is) and that a new build of them is taken.
+//! Makes sure that the folder of the built pages exists (they are embedded as it is) and that a new build of them is taken; and links the
+//! allocator so that it starts beside a preloaded library that replaces clocks (`bindings/allocator/src/preloaded.rs`).
 
 use std::path::Path;
 
@@ -10,6 +11,9 @@ fn main() {
             "cargo::warning=no folder for the pages: {}: {error}",
             dist.display()
         );
+    }
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+        println!("cargo::rustc-link-arg=-Wl,--wrap=clock_gettime,--wrap=pthread_cond_init");
     }
     println!("cargo::rerun-if-changed={}", dist.display());
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,7 +1,7 @@
-//! A small safe face over libav: the only crate of the workspace with `unsafe`.
+//! A small safe face over libav: with the binary's allocator, all `unsafe` of the workspace.
 //!
-//! Demuxing ([`Input`], [`Packet`]), audio transcoding ([`Transcoder`], [`Output`]) and single pictures ([`Picture`]); and the allocator
-//! that libav shares with us ([`memory`]).
+//! Demuxing ([`Input`], [`Packet`]), audio transcoding ([`Transcoder`], [`Output`]) and single pictures ([`Picture`]); and the memory that
+//! libav takes and does not use ([`memory`]).
 //! No type of ffmpeg-next is visible outside. Enumerations of libav are read as integers everywhere: a newer library at
 //! run time may hold values that the Rust enums of the headers don't have.
 

@@ -1,25 +1,4 @@
-//! How the C library's allocator, which Rust and libav share, keeps memory that was given back to it.
-
-/// From how many bytes on an allocation is a mapping of its own, which the system has back as soon as it is freed. glibc raises that
-/// border by itself to the size of whatever was freed once: then 19 MiB for checking a password stay with the process for good. And what
-/// goes and comes with every reconnect leaves holes of its size among everything else: libav has 2 MiB for each FLV and RTMP source,
-/// 0.6 MiB for each AAC encoder, and up to 5 MB for each MPEG-TS source.
-#[cfg(target_env = "gnu")]
-const OWN_MAPPING: i32 = 512 << 10;
-
-/// Makes the process give large blocks back when they are freed, and share small ones among a few arenas: one for each processor, at
-/// least two. To be called once, before there are threads. Nothing happens where the C library isn't glibc.
-pub fn settle() {
-    #[cfg(target_env = "gnu")]
-    {
-        let processors = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-        let arenas = i32::try_from(processors).unwrap_or(i32::MAX);
-        // SAFETY: sets a number of the allocator; memory that is in use is not touched.
-        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING) };
-        // SAFETY: as above.
-        unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
-    }
-}
+//! Memory that a process has and never uses again, given back to the system.
 
 /// Gives back the pages of the program and of its libraries that loading them read: symbols, relocations, what lies beside them. libav
 /// comes with some 130 libraries, of which most are never used. What is used again is read again, from the page cache as a rule. Takes
@@ -109,28 +88,10 @@ pub(crate) unsafe fn forget_zeros(block: *mut libc::c_void) {
     let _ = block;
 }
 
-/// Gives back to the system what is free now. Takes milliseconds, while which others wait for memory.
-pub fn trim() {
-    #[cfg(target_env = "gnu")]
-    {
-        // SAFETY: the allocator takes its own locks, and gives back only pages that nobody has.
-        unsafe { libc::malloc_trim(0) };
-    }
-}
-
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn resident() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
 
     #[test]
     fn only_mappings_that_read_a_file_are_named() {
@@ -188,28 +149,5 @@ mod tests {
         // SAFETY: null is no block.
         unsafe { forget_zeros(std::ptr::null_mut()) };
         assert_eq!(small, [0; 100]);
-    }
-
-    #[test]
-    fn what_is_freed_is_the_systems_again() {
-        settle();
-        let before = resident();
-        for _ in 0..3 {
-            drop(std::hint::black_box(vec![1_u8; 24 << 20]));
-        }
-        let small: Vec<Vec<u8>> = (0..10_000).map(|_| std::hint::black_box(vec![1; 2000])).collect();
-        drop(small);
-        trim();
-        let kept = resident().saturating_sub(before);
-        assert!(kept < 8 << 10, "{kept} kB of 24 MiB and 20 MB");
-
-        // Nor do holes stay that small blocks keep open: what an FLV source has, beside what lives longer.
-        let pairs: Vec<_> = (0..32)
-            .map(|_| (std::hint::black_box(vec![1_u8; 2 << 20]), Box::new([1_u8; 64])))
-            .collect();
-        let small: Vec<_> = pairs.into_iter().map(|(_, small)| small).collect();
-        let kept = resident().saturating_sub(before);
-        assert!(kept < 16 << 10, "{kept} kB of 64 MiB");
-        drop(small);
     }
 }

@@ -18,6 +18,10 @@ pub const NAL_SPS: u8 = 7;
 pub const NAL_PPS: u8 = 8;
 /// An access unit delimiter.
 pub const NAL_AUD: u8 = 9;
+/// An extension of a sequence parameter set, for auxiliary pictures.
+pub const NAL_SPS_EXTENSION: u8 = 13;
+/// A sequence parameter set of a further layer (SVC, MVC).
+pub const NAL_SUBSET_SPS: u8 = 15;
 
 /// The `nal_unit_type` of a NAL unit; 0 for an empty one.
 pub fn nal_type(nal: &[u8]) -> u8 {

@@ -15,6 +15,8 @@ pub const NAL_SPS: u8 = 33;
 pub const NAL_PPS: u8 = 34;
 /// An access unit delimiter.
 pub const NAL_AUD: u8 = 35;
+/// Supplemental enhancement information in front of a picture.
+pub const NAL_PREFIX_SEI: u8 = 39;
 
 /// The `nal_unit_type` of a NAL unit; 63 (unspecified) for an empty one.
 pub fn nal_type(nal: &[u8]) -> u8 {

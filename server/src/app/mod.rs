@@ -249,7 +249,7 @@ impl App {
         );
         let spacing = tokio::spawn(space);
         // Starting took more than running does.
-        tokio::task::spawn_blocking(mediacore::memory::trim);
+        tokio::task::spawn_blocking(allocator::trim);
         let mut stopping = self.stopping.clone();
         // An error means that nobody can say it any more.
         let _ = stopping.wait_for(|stop| *stop).await;
@@ -317,8 +317,7 @@ async fn keep_house(app: Arc<App>) {
         let stopping = tokio::select! {
             _ = tick.tick() => false,
             _ = minute.tick() => {
-                // What sources that came and went have left between what stays.
-                tokio::task::spawn_blocking(mediacore::memory::trim);
+                tokio::task::spawn_blocking(allocator::trim);
                 keep_sessions(&app).await;
                 continue;
             }

@@ -96,7 +96,6 @@ pub(crate) fn run(arguments: &Arguments, level: Option<String>) -> Result<Answer
     let level = Some(config.log_level.as_str()).filter(|level| !level.is_empty());
     log::start(level, config.log_format, Some(&lines), std::io::stderr)?;
     raise_file_limit();
-    mediacore::memory::settle();
     mediacore::memory::forget_loading();
     mediacore::process::keep_files();
     let (stop, stopped) = watch::channel(false);

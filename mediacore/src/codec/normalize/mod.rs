@@ -31,7 +31,7 @@ pub struct Unit {
     /// Its bytes.
     pub data: Bytes,
     /// Whether decoding can start here, as the bitstream itself says; `None` to trust the demuxer: for pictures behind
-    /// an H.264 recovery point (open GOPs, intra refresh), for packets without a picture, and for all sound.
+    /// an H.264 recovery point (open GOPs, intra refresh), and for all sound.
     pub sync: Option<bool>,
     /// Its length in ticks of [`Track::timescale`], as the bitstream says; always `None` for video.
     pub duration: Option<u32>,
@@ -51,8 +51,8 @@ pub enum Change {
     Sound,
 }
 
-/// The MP4 samples of one packet: usually one; none while the track is not known yet; several where a packet holds
-/// several frames, which then follow each other without gaps.
+/// The MP4 samples of one packet: usually one; none while the track is not known yet, and for a packet of H.264 or HEVC without a
+/// picture; several where a packet holds several frames, which then follow each other without gaps.
 #[derive(Debug, Default)]
 pub struct Units {
     first: Option<Unit>,

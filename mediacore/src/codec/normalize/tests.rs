@@ -170,6 +170,83 @@ fn sets_that_change_aside_are_put_in_band_and_the_picture_goes_on() {
     );
 }
 
+/// NAL units with start codes.
+fn packet(units: &[&[u8]]) -> Vec<u8> {
+    units
+        .iter()
+        .flat_map(|unit| [&[0, 0, 0, 1], *unit].concat())
+        .collect()
+}
+
+/// The NAL units of a sample.
+fn nals(unit: &Unit) -> Vec<&[u8]> {
+    prefixed(&unit.data, 4).map(|nal| nal.expect("whole")).collect()
+}
+
+#[test]
+fn a_packet_without_a_picture_is_no_sample_and_its_captions_go_in_front_of_the_next() {
+    let cases: [(&Fixture, [&[u8]; 5]); 2] = [
+        (
+            &H264,
+            [&[9, 0xF0], &[12, 0xFF], &[6, 4, 1, 7, 0x80], &[10], &[0x41, 0x9A]],
+        ),
+        (
+            &HEVC,
+            [
+                &[70, 1, 0x50],
+                &[76, 1, 0xFF],
+                &[78, 1, 4, 1, 7, 0x80],
+                &[72, 1],
+                &[2, 1, 0xD0],
+            ],
+        ),
+    ];
+    for (fixture, [delimiter, filler, sei, end, slice]) in cases {
+        let mut normalizer = opened(fixture);
+        pushed(&mut normalizer, &unhex(fixture.packets[0]));
+        // A connection broke behind the delimiter; filler, the end of a sequence and captions came by themselves.
+        for units in [&[delimiter][..], &[filler], &[delimiter, sei, end]] {
+            assert_eq!(pushed(&mut normalizer, &packet(units)), [], "{units:?}");
+        }
+        let units = pushed(&mut normalizer, &packet(&[delimiter, slice]));
+        assert_eq!(nals(&units[0]), [delimiter, sei, slice], "{}", fixture.codec);
+        assert_eq!(units[0].sync, Some(false));
+        assert_eq!(nals(&pushed(&mut normalizer, &packet(&[slice]))[0]), [slice]);
+    }
+}
+
+#[test]
+fn sets_that_came_alone_go_in_front_of_their_picture() {
+    let mut normalizer = opened(&H264);
+    let track = normalizer.track().expect("sets in extradata").clone();
+    let config = h264::AvcConfig::parse(&track.setup).expect("our own");
+    let sps = other_level(&config.sps[0]);
+    assert_eq!(pushed(&mut normalizer, &packet(&[&sps])), []);
+    let idr: &[u8] = &[0x65, 0x88];
+    let units = pushed(&mut normalizer, &packet(&[idr]));
+    assert_eq!(units[0].changed, Some(Change::Parameters));
+    assert_eq!(nals(&units[0]), [&sps[..], idr]);
+    // A recovery point in a packet of its own leaves it to the source whether decoding can start at the picture.
+    assert_eq!(pushed(&mut normalizer, &packet(&[&[6, 6, 1, 0xC0, 0x80]])), []);
+    assert_eq!(pushed(&mut normalizer, &packet(&[&[0x41, 0x9A]]))[0].sync, None);
+}
+
+#[test]
+fn what_waits_for_a_picture_has_a_limit() {
+    let mut normalizer = opened(&H264);
+    let mut sei = vec![6, 4];
+    sei.resize(100_000, 0x55);
+    for _ in 0..2 {
+        assert_eq!(pushed(&mut normalizer, &packet(&[&sei])), []);
+    }
+    let error = normalizer
+        .push(packet(&[&sei]).into(), None)
+        .expect_err("too much");
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    let slice: &[u8] = &[0x41, 0x9A];
+    assert_eq!(nals(&pushed(&mut normalizer, &packet(&[slice]))[0]), [slice]);
+}
+
 #[test]
 fn another_resolution_in_band_is_another_picture() {
     // 32x32, baseline, by x264.

@@ -72,6 +72,24 @@ impl Family {
         }
     }
 
+    /// Whether a NAL unit tells about the picture behind it (H.264 7.4.1.2.3, HEVC 7.4.2.4.4): parameter sets and SEI.
+    pub(super) fn goes_in_front(self, nal: &[u8]) -> bool {
+        match self {
+            Self::H264 => matches!(
+                h264::nal_type(nal),
+                h264::NAL_SEI
+                    | h264::NAL_SPS
+                    | h264::NAL_PPS
+                    | h264::NAL_SPS_EXTENSION
+                    | h264::NAL_SUBSET_SPS
+            ),
+            Self::Hevc => matches!(
+                hevc::nal_type(nal),
+                hevc::NAL_VPS | hevc::NAL_SPS | hevc::NAL_PPS | hevc::NAL_PREFIX_SEI
+            ),
+        }
+    }
+
     fn set_id(self, nal: &[u8]) -> Option<u32> {
         match self {
             Self::H264 => h264::set_id(nal),

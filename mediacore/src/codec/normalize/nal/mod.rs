@@ -13,12 +13,19 @@ pub(super) use family::{Family, ParameterSets};
 /// Parameter sets that one packet may bring: more than any standard allows to exist.
 const MAX_SETS_IN_PACKET: usize = 32 + 256;
 
+/// Bytes that may wait for their picture: some thousand captions.
+const MAX_WAITING: usize = 256 << 10;
+
 /// H.264 or HEVC: a stream of NAL units in either framing.
 ///
 /// The caller's file has the sample entry of the first description (or of the one after the last
 /// [`Change::Picture`]). Sets that came in band stay where they are, in HEVC too (`hvc1` wants them in the entry only, but
 /// then no packet would equal what other recorders keep). Once they differ from the entry's, sets that came aside are put in
 /// front of the pictures that decoding can start at.
+///
+/// A sample is an access unit with its picture (ISO/IEC 14496-15, 4.3.1). A packet without one, as some encoders send captions or
+/// sets, and as a connection leaves that breaks behind a delimiter, becomes no sample: what belongs in front of a picture waits for
+/// the next, the rest (delimiters, filler, ends of sequence) means nothing by itself.
 #[derive(Debug)]
 pub(super) struct NalStream {
     family: Family,
@@ -30,6 +37,8 @@ pub(super) struct NalStream {
     /// The last change of the sets came aside, not in band.
     out_of_band: bool,
     pending: Option<Change>,
+    /// What came without a picture and belongs in front of the next.
+    waiting: Vec<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +69,7 @@ impl NalStream {
             diverged: false,
             out_of_band: false,
             pending: None,
+            waiting: Vec::new(),
         };
         stream.configure(extradata)?;
         Ok(stream)
@@ -168,19 +178,23 @@ impl NalStream {
         }
     }
 
-    /// Writes the sample anew, if need be with the sets that came aside.
-    fn rewrite<'a>(&self, units: impl Iterator<Item = &'a [u8]>, size: usize, edit: Edit) -> Option<Bytes> {
+    /// Writes the sample anew, with the NAL units `front` before all but the delimiter.
+    fn rewrite<'a>(
+        &self,
+        units: impl Iterator<Item = &'a [u8]>,
+        size: usize,
+        front: &[Bytes],
+    ) -> Option<Bytes> {
         let length_size = match self.framing {
             Framing::AnnexB => 4,
             Framing::Prefixed(size) => size,
         };
         let mut writer = SampleWriter::new(size, length_size);
-        let mut insert = edit == Edit::Insert;
+        let mut front = front.iter();
         for unit in units {
-            if insert && !self.family.is_delimiter(unit) {
-                insert = false;
-                for set in self.sets.iter() {
-                    writer.push(set).then_some(())?;
+            if !self.family.is_delimiter(unit) {
+                for unit in front.by_ref() {
+                    writer.push(unit).then_some(())?;
                 }
             }
             writer.push(unit).then_some(())?;
@@ -188,24 +202,37 @@ impl NalStream {
         Some(writer.finish())
     }
 
-    fn edit(&self, scan: &Scan<'_>) -> Edit {
+    /// Keeps those of `units` that belong in front of a picture until one comes.
+    fn wait<'a>(&mut self, units: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+        let mut size: usize = self
+            .waiting
+            .iter()
+            .map(|unit| unit.len() + size_of::<Bytes>())
+            .sum();
+        for unit in units.filter(|unit| self.family.goes_in_front(unit)) {
+            size += unit.len() + size_of::<Bytes>();
+            if size > MAX_WAITING {
+                self.waiting.clear();
+                return Err(limit(format!(
+                    "{} packets with {size} bytes and no picture, at most {MAX_WAITING} wait for one",
+                    self.family
+                )));
+            }
+            self.waiting.push(Bytes::copy_from_slice(unit));
+        }
+        Ok(())
+    }
+
+    /// The sets that a decoder needs in front of what was scanned, which came aside.
+    fn sets_in_front(&self, scan: &Scan<'_>) -> impl Iterator<Item = &Bytes> {
         let starts = scan.random_access || scan.recovery;
         let has_sps = scan
             .sets
             .iter()
             .any(|set| self.family.set_slot(set) == Some(ParameterSets::SPS));
-        if self.diverged && self.out_of_band && starts && !has_sps {
-            Edit::Insert
-        } else {
-            Edit::Keep
-        }
+        let needed = self.diverged && self.out_of_band && starts && !has_sps;
+        self.sets.iter().filter(move |_| needed)
     }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Edit {
-    Keep,
-    Insert,
 }
 
 impl<'a> Scan<'a> {
@@ -223,7 +250,7 @@ impl<'a> Scan<'a> {
     fn sync(&self) -> Option<bool> {
         if self.random_access {
             Some(true)
-        } else if self.recovery || !self.picture {
+        } else if self.recovery {
             None
         } else {
             Some(false)
@@ -262,7 +289,7 @@ impl Stream for NalStream {
             Some(data.clone())
         } else {
             let units = nal_units(&data).inspect(|nal| scan.see(self.family, nal));
-            self.rewrite(units, data.len(), Edit::Keep)
+            self.rewrite(units, data.len(), &[])
         };
         if scan.units == 0 {
             return Err(malformed(format!(
@@ -277,10 +304,24 @@ impl Stream for NalStream {
         if self.known.is_none() {
             return Ok(Units::default());
         }
-        let written = match (self.edit(&scan), lengths) {
-            (Edit::Keep, _) => written,
-            (edit, Some(size)) => self.rewrite(prefixed(&data, size).flatten(), data.len(), edit),
-            (edit, None) => self.rewrite(nal_units(&data), data.len(), edit),
+        if !scan.picture {
+            match lengths {
+                Some(size) => self.wait(prefixed(&data, size).flatten())?,
+                None => self.wait(nal_units(&data))?,
+            }
+            return Ok(Units::default());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        for unit in &waiting {
+            scan.see(self.family, unit);
+        }
+        let mut front: Vec<_> = self.sets_in_front(&scan).cloned().collect();
+        front.extend_from_slice(&waiting);
+        let size = front.iter().fold(data.len(), |size, unit| size + 4 + unit.len());
+        let written = match lengths {
+            _ if front.is_empty() => written,
+            Some(length) => self.rewrite(prefixed(&data, length).flatten(), size, &front),
+            None => self.rewrite(nal_units(&data), size, &front),
         };
         let sample = written.ok_or_else(|| {
             limit(format!(
@@ -289,9 +330,6 @@ impl Stream for NalStream {
                 data.len()
             ))
         })?;
-        if sample.is_empty() {
-            return Ok(Units::default());
-        }
         Ok(Units::one(Unit {
             data: sample,
             sync: scan.sync(),

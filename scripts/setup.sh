@@ -5,6 +5,7 @@ set -euo pipefail
 
 build_packages=(
   pkg-config clang libclang-dev                  # bindgen, which ffmpeg-next runs
+  make                                           # jemalloc
   libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev
   ffmpeg                                         # the demo's test stream; the judge and the peer of tests and benches
 )

@@ -312,6 +312,37 @@ fn parameters_with_each_key_frame() -> Stream {
     stream
 }
 
+/// Units without a picture: a delimiter before the first picture and before some others, flagged as a key frame or not, filler, and a
+/// delimiter as the last that comes. They are no pictures of the file.
+fn units_without_a_picture() -> Stream {
+    const UNITS: [&[u8]; 3] = [&[9, 0xF0], &[12, 0xFF, 0xFF, 0x80], &[10]];
+    let mut stream = Stream::of("units_without_a_picture", LIVE);
+    let mut pictures = 0;
+    let before = std::mem::take(&mut stream.sent);
+    let last = before.iter().rfind(|sent| sent.is(Kind::Video)).cloned();
+    let alone = |like: &Sent, number: usize, by: i64| {
+        let unit = UNITS[number % UNITS.len()];
+        let mut sent = like.clone();
+        // Where no packet of the fixture is.
+        (sent.truth, sent.tag.time) = (i64::MAX, sent.tag.time + by);
+        let first = if number.is_multiple_of(2) { 0x17 } else { 0x27 };
+        sent.tag.data = vec![first, 1, 0, 0, 0, 0, 0, 0, unit.len() as u8];
+        sent.tag.data.extend_from_slice(unit);
+        sent
+    };
+    for sent in before {
+        if sent.is(Kind::Video) {
+            if pictures % 5 == 0 {
+                stream.sent.push(alone(&sent, pictures / 5, 0));
+            }
+            pictures += 1;
+        }
+        stream.sent.push(sent);
+    }
+    stream.sent.extend(last.map(|last| alone(&last, 0, 40)));
+    stream
+}
+
 /// A stream that is longer than the fixtures.
 fn long() -> &'static str {
     static MADE: OnceLock<(TempDir, String)> = OnceLock::new();
@@ -368,8 +399,9 @@ fn a_key_frame_is_waited_for() {
     );
     row(
         fault,
-        2,
+        3,
         vec![
+            units_without_a_picture(),
             Stream::of("four_seconds_without_a_key_frame", LIVE)
                 .without(|sent| sent.tag.is_key() && sent.truth < 4000),
             Stream::of("only_the_first_picture_is_a_key_frame", LIVE).each(|count, sent| {

@@ -46,6 +46,18 @@ fn mediacore_knows_no_server_and_no_database() {
     }
 }
 
+/// Who embeds the library keeps their own.
+#[test]
+fn only_the_binary_brings_an_allocator() {
+    for allocator in ["tikv-jemallocator", "tikv-jemalloc-sys"] {
+        let users = tree(&["--workspace", "--invert", allocator]);
+        for name in ["mediacore", "mediacore-av"] {
+            assert!(!users.iter().any(|n| n == name), "{name} depends on {allocator}");
+        }
+        assert!(users.iter().any(|n| n == "mediastack"), "{users:?}");
+    }
+}
+
 #[test]
 fn unsafe_code_is_only_in_the_bindings() {
     for root in ["mediacore/src/lib.rs", "server/src/main.rs"] {

@@ -18,6 +18,9 @@ const STALLED: Duration = Duration::from_secs(15);
 /// Over how long the bit rate is taken.
 const RATE: Duration = Duration::from_secs(10);
 
+/// How far the samples are apart that it is taken from. With one for each packet, each recording would keep room for the longest burst.
+const STEP: Duration = Duration::from_millis(250);
+
 /// What a recording does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -110,7 +113,12 @@ impl Window {
             pictures: now.durable_pictures,
             length: now.durable,
         };
-        self.samples.push_back((at, durable));
+        // What is new comes with every packet. The newest gives way to the next until it is a step away from the one before.
+        let mut newest = self.samples.iter_mut().rev();
+        match (newest.next(), newest.next()) {
+            (Some(last), Some((before, _))) if last.0.duration_since(*before) < STEP => *last = (at, durable),
+            _ => self.samples.push_back((at, durable)),
+        }
         while self
             .samples
             .front()

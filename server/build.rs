@@ -13,7 +13,7 @@ fn main() {
         );
     }
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
-        println!("cargo::rustc-link-arg=-Wl,--wrap=clock_gettime,--wrap=pthread_cond_init");
+        println!("cargo::rustc-link-arg-bins=-Wl,--wrap=clock_gettime,--wrap=pthread_cond_init");
     }
     println!("cargo::rerun-if-changed={}", dist.display());
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,8 +1,8 @@
 //! The memory allocator of the `mediastack` binary: jemalloc, for Rust and for libav alike.
 //!
 //! A server that runs for months opens a demuxer at each reconnect and closes it again. glibc's allocator keeps the holes that this leaves
-//! between what stays: 64 sources with troubles grew by 6 MB an hour, while nothing leaked. jemalloc sorts blocks by their size into pages
-//! of their own, and gives pages back that were empty for a while.
+//! between what stays. jemalloc sorts blocks by their size into pages of their own, and gives pages back that were empty for a while. It
+//! does not make memory flat: what was measured is in the README, "Not there yet".
 //!
 //! Where the system isn't Linux, the system's allocator stays.
 

@@ -143,6 +143,15 @@ impl Stream {
         })
     }
 
+    /// Puts what `more` makes of a tag in front of it.
+    pub(crate) fn in_front(mut self, mut more: impl FnMut(&Sent) -> Option<Sent>) -> Stream {
+        for sent in std::mem::take(&mut self.sent) {
+            self.sent.extend(more(&sent));
+            self.sent.push(sent);
+        }
+        self
+    }
+
     /// Leaves tags out.
     pub(crate) fn without(mut self, mut which: impl FnMut(&Sent) -> bool) -> Stream {
         self.sent.retain(|sent| !which(sent));

@@ -297,29 +297,22 @@ fn a_track_that_pauses_comes_back_where_it_belongs() {
 
 /// The decoder's configuration comes again before each key frame, as some encoders do it.
 fn parameters_with_each_key_frame() -> Stream {
-    let mut stream = Stream::of("parameters_with_each_key_frame", LIVE);
+    let stream = Stream::of("parameters_with_each_key_frame", LIVE);
     let is_setup = |sent: &&Sent| sent.tag.kind == Kind::Video && sent.tag.is_setup();
     let setup = stream.sent.iter().find(is_setup).cloned().expect("FLV has one");
-    let before = std::mem::take(&mut stream.sent);
-    for sent in before {
-        if sent.tag.is_key() {
-            let mut again = setup.clone();
-            (again.at, again.truth, again.tag.time) = (sent.at, sent.truth, sent.tag.time);
-            stream.sent.push(again);
-        }
-        stream.sent.push(sent);
-    }
-    stream
+    stream.in_front(|sent| {
+        let mut again = setup.clone();
+        (again.at, again.truth, again.tag.time) = (sent.at, sent.truth, sent.tag.time);
+        sent.tag.is_key().then_some(again)
+    })
 }
 
 /// Units without a picture: a delimiter before the first picture and before some others, flagged as a key frame or not, filler, and a
 /// delimiter as the last that comes. They are no pictures of the file.
 fn units_without_a_picture() -> Stream {
     const UNITS: [&[u8]; 3] = [&[9, 0xF0], &[12, 0xFF, 0xFF, 0x80], &[10]];
-    let mut stream = Stream::of("units_without_a_picture", LIVE);
-    let mut pictures = 0;
-    let before = std::mem::take(&mut stream.sent);
-    let last = before.iter().rfind(|sent| sent.is(Kind::Video)).cloned();
+    let stream = Stream::of("units_without_a_picture", LIVE);
+    let last = stream.sent.iter().rfind(|sent| sent.is(Kind::Video)).cloned();
     let alone = |like: &Sent, number: usize, by: i64| {
         let unit = UNITS[number % UNITS.len()];
         let mut sent = like.clone();
@@ -330,15 +323,12 @@ fn units_without_a_picture() -> Stream {
         sent.tag.data.extend_from_slice(unit);
         sent
     };
-    for sent in before {
-        if sent.is(Kind::Video) {
-            if pictures % 5 == 0 {
-                stream.sent.push(alone(&sent, pictures / 5, 0));
-            }
-            pictures += 1;
-        }
-        stream.sent.push(sent);
-    }
+    let mut pictures = 0;
+    let mut stream = stream.in_front(|sent| {
+        let number = pictures;
+        pictures += usize::from(sent.is(Kind::Video));
+        (sent.is(Kind::Video) && number % 5 == 0).then(|| alone(sent, number / 5, 0))
+    });
     stream.sent.extend(last.map(|last| alone(&last, 0, 40)));
     stream
 }
